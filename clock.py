@@ -1,0 +1,80 @@
+"""Clocks: the wall clock, an accelerated one for demo markets, and one moved by hand."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """The wall clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds UTC."""
+        return time.time_ns() // 1_000_000
+
+    def wall_seconds_until(self, time_ms: int) -> float:
+        """Seconds of real time until `time_ms`."""
+        return max(0.0, (time_ms - self.now_ms()) / 1000)
+
+
+class AcceleratedClock:
+    """A clock that shows `start_ms` at the wall time `wall_start_ms` and runs `speed` times as fast.
+
+    Two processes that are given the same three numbers show the same time.
+    """
+
+    def __init__(self, start_ms: int, wall_start_ms: int, speed: float):
+        if speed <= 0:
+            raise ValueError("a clock's speed must be positive")
+        self.start_ms = start_ms
+        self.wall_start_ms = wall_start_ms
+        self.speed = speed
+
+    def now_ms(self) -> int:
+        """Milliseconds UTC of the accelerated time."""
+        elapsed = time.time_ns() / 1_000_000 - self.wall_start_ms
+        return self.start_ms + int(elapsed * self.speed)
+
+    def wall_seconds_until(self, time_ms: int) -> float:
+        """Seconds of real time until the accelerated clock shows `time_ms`."""
+        return max(0.0, (time_ms - self.now_ms()) / 1000 / self.speed)
+
+
+class ManualClock:
+    """A clock that stands still until it is set: for tests and for replays."""
+
+    def __init__(self, now_ms: int):
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        """The time it was last set to."""
+        return self._now_ms
+
+    def set(self, now_ms: int) -> None:
+        """Move it."""
+        self._now_ms = now_ms
+
+    def wall_seconds_until(self, time_ms: int) -> float:
+        """The distance at the speed of the wall clock."""
+        return max(0.0, (time_ms - self._now_ms) / 1000)
+
+
+def iso_utc(time_ms: int) -> str:
+    """`time_ms` as ISO 8601 in UTC with `Z`, to the millisecond where it is not whole seconds."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    spec = "milliseconds" if time_ms % 1000 else "seconds"
+    return moment.isoformat(timespec=spec).replace("+00:00", "Z")
+
+
+def parse_time_ms(text: str) -> int:
+    """Milliseconds UTC of an ISO 8601 time (no zone means UTC) or of digits (milliseconds).
+
+    Raises ValueError on anything else.
+    """
+    if text.lstrip("-").isdigit():
+        return int(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,122 @@
+"""The errors of this system: each has a sentence for a person and a code for a program.
+
+An error is raised where something is known to be wrong and caught where something can be
+done about it: at the edges (routes, commands, the trading loop). Routes turn any of these
+into ``{"error": message, "code": code, "fields": {...}}`` with `http_status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class TradingSystemError(Exception):
+    """Base of every error that this system raises on purpose."""
+
+    code = "internal_error"
+    http_status = 500
+
+    def __init__(
+        self, message: str, *, code: str | None = None, fields: Mapping[str, str] | None = None
+    ):
+        super().__init__(message)
+        self.message = message
+        self.fields = dict(fields or {})
+        if code is not None:
+            self.code = code
+
+
+class InvalidInput(TradingSystemError):
+    """The question itself is wrong; `fields` names what and why."""
+
+    code = "invalid_input"
+    http_status = 400
+
+
+class NotFound(TradingSystemError):
+    """An id or a symbol that does not exist."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class Conflict(TradingSystemError):
+    """It clashes with what is already there: a name taken, a cycle already running."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class Forbidden(TradingSystemError):
+    """The caller may not do this: wrong host, wrong origin."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class OrderRefused(TradingSystemError):
+    """The ledger or risk refuses an order; `code` is the stable reason, nothing has changed."""
+
+    code = "order_refused"
+    http_status = 409
+
+
+class DataError(TradingSystemError):
+    """Something read from a file or a table is not what it must be."""
+
+    code = "bad_data"
+    http_status = 400
+
+
+class SourceError(TradingSystemError):
+    """A data source gave no usable answer."""
+
+    code = "source_error"
+    http_status = 503
+
+
+class SourceUnavailable(SourceError):
+    """No connection, a time-out, or a server error."""
+
+    code = "source_unavailable"
+
+
+class SourceRateLimited(SourceError):
+    """The source asks for silence; `retry_after` is in seconds, if it said."""
+
+    code = "source_rate_limited"
+
+    def __init__(self, message: str, *, retry_after: float | None = None):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SourceRefused(SourceError):
+    """The source answered and will not serve this: unknown symbol, geo-block, bad key."""
+
+    code = "source_refused"
+
+
+class SourceBadAnswer(SourceError):
+    """The answer is not what its protocol says: no JSON, wrong shape, impossible prices."""
+
+    code = "source_bad_answer"
+
+
+class NoDataSource(TradingSystemError):
+    """Every source was asked and none could answer."""
+
+    code = "no_data_source"
+    http_status = 503
+
+
+class LedgerMismatch(TradingSystemError):
+    """Books that do not follow from their trades."""
+
+    code = "ledger_mismatch"
+
+
+class MigrationError(TradingSystemError):
+    """A migration that failed or was changed after it had been applied."""
+
+    code = "migration_error"
