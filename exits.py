@@ -1,0 +1,170 @@
+"""Exits that do not wait for the trader: stop, trailing stop, target and liquidation.
+
+One module for ticks and for bars: a tick is a bar whose prices are all the same. Inside one bar,
+what the open has already passed fills at the open; else the adverse side comes first (of stop,
+trailing stop and liquidation the one nearest to the open), then the target.
+
+A trailing stop follows the best price of earlier bars (and of the entry), never the extreme of
+the bar that it is tested on, since nothing says which came first inside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+
+import ledger
+from domain import BoolArray, FloatArray, Kline, KlineSeries, Position, Reason, Side
+
+SMALLEST_CHUNK = 256
+LARGEST_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class ExitHit:
+    """An exit that was reached, and the price it fills at before slippage."""
+
+    reason: Reason
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ExitLevels:
+    """The fixed levels of one position, as floats to compare and as exact prices to fill at."""
+
+    side: Side
+    adverse: tuple[tuple[Reason, Decimal], ...]  # stop and liquidation
+    target: Decimal | None
+    trailing_share: float | None  # 0.05 for 5 %
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to watch."""
+        return bool(self.adverse) or self.target is not None or self.trailing_share is not None
+
+
+def exit_levels(position: Position, maintenance_margin_rate: Decimal | None) -> ExitLevels:
+    """What to watch for `position`; a rate of None leaves liquidation out."""
+    adverse: list[tuple[Reason, Decimal]] = []
+    if maintenance_margin_rate is not None:
+        liquidation = ledger.liquidation_price(position, maintenance_margin_rate)
+        if liquidation is not None:
+            adverse.append((Reason.LIQUIDATION, liquidation))
+    exits = position.exits
+    if exits.stop_loss is not None:
+        adverse.append((Reason.STOP_LOSS, exits.stop_loss))
+    trailing = exits.trailing_stop_pct
+    return ExitLevels(
+        position.side,
+        tuple(adverse),
+        exits.profit_target,
+        None if trailing is None else float(trailing) / 100,
+    )
+
+
+def exit_in_bar(levels: ExitLevels, bar: Kline, best_price: float) -> ExitHit | None:
+    """The exit that `bar` reaches, if any; `best_price` is the best before this bar."""
+    if levels.side is Side.LONG:
+        return _exit_in_bar(levels, bar.open, bar.low, bar.high, best_price, 1)
+    return _exit_in_bar(levels, bar.open, bar.high, bar.low, best_price, -1)
+
+
+def exit_at_price(levels: ExitLevels, price: Decimal, best_price: float) -> ExitHit | None:
+    """The exit that a tick at `price` reaches, if any."""
+    number = float(price)
+    return exit_in_bar(levels, Kline(0, number, number, number, number, 0.0), best_price)
+
+
+def _exit_in_bar(
+    levels: ExitLevels, bar_open: float, worst: float, best: float, best_before: float, sign: int
+) -> ExitHit | None:
+    """`worst` and `best` are the bar's extremes against and for the position."""
+    adverse = list(levels.adverse)
+    if levels.trailing_share is not None:
+        adverse.append((Reason.TRAILING_STOP, _trailing_level(levels, best_before)))
+    passed_at_open = [reason for reason, price in adverse if sign * (bar_open - float(price)) <= 0]
+    if passed_at_open:
+        return ExitHit(_gap_reason(passed_at_open), exact_price(bar_open))
+    target = levels.target
+    if target is not None and sign * (bar_open - float(target)) >= 0:
+        return ExitHit(Reason.PROFIT_TARGET, exact_price(bar_open))
+    touched = [(reason, price) for reason, price in adverse if sign * (worst - float(price)) <= 0]
+    if touched:
+        reason, price = max(touched, key=lambda level: sign * level[1])
+        return ExitHit(reason, price)
+    if target is not None and sign * (best - float(target)) >= 0:
+        return ExitHit(Reason.PROFIT_TARGET, target)
+    return None
+
+
+def _gap_reason(passed: list[Reason]) -> Reason:
+    """A gap through the liquidation price is a liquidation, whatever stops it also jumped."""
+    return Reason.LIQUIDATION if Reason.LIQUIDATION in passed else passed[0]
+
+
+def _trailing_level(levels: ExitLevels, best_before: float) -> Decimal:
+    return exact_price(_trailing_number(levels, best_before))
+
+
+def _trailing_number(levels: ExitLevels, best: float) -> float:
+    assert levels.trailing_share is not None
+    return best * (1 - levels.side.sign * levels.trailing_share)
+
+
+def exact_price(price: float) -> Decimal:
+    """The decimal that `price` was read from (see `KlineSeries`), on the ledger's grid."""
+    return Decimal(repr(price)).quantize(ledger.PRICE_STEP)
+
+
+def with_best_price(position: Position, bar: Kline) -> Position:
+    """`position` after it lived through `bar`: its best price moved on."""
+    extreme = exact_price(bar.high if position.side is Side.LONG else bar.low)
+    best = position.best_price
+    if best is None or position.side.sign * (extreme - best) > 0:
+        return replace(position, best_price=extreme)
+    return position
+
+
+def first_exit(
+    levels: ExitLevels, series: KlineSeries, start: int, stop: int, best_price: float
+) -> tuple[int, ExitHit | None, float]:
+    """Search bars start ≤ i < stop for the first exit, in growing chunks.
+
+    Returns (index, hit, best price before that bar); without a hit, (stop, None, best price
+    after the last bar). Costs time in proportion to the bars searched, at numpy's speed.
+    """
+    chunk = SMALLEST_CHUNK
+    while start < stop:
+        end = min(start + chunk, stop)
+        hits, best_before = _candidate_bars(levels, series, start, end, best_price)
+        for offset in np.flatnonzero(hits):
+            index, best = start + int(offset), float(best_before[offset])
+            hit = exit_in_bar(levels, series.bar(index), best)
+            if hit is not None:
+                return index, hit, best
+        best_price = float(best_before[-1])
+        start, chunk = end, min(chunk * 4, LARGEST_CHUNK)
+    return stop, None, best_price
+
+
+def _candidate_bars(
+    levels: ExitLevels, series: KlineSeries, start: int, end: int, best_price: float
+) -> tuple[BoolArray, FloatArray]:
+    """Which bars reach a level, and the best price before each of them (and after the last)."""
+    sign = levels.side.sign
+    worst = (series.low if sign > 0 else series.high)[start:end]
+    best = (series.high if sign > 0 else series.low)[start:end]
+    hits = np.zeros(end - start, dtype=np.bool_)
+    for _, price in levels.adverse:
+        hits |= worst <= float(price) if sign > 0 else worst >= float(price)
+    if levels.target is not None:
+        target = float(levels.target)
+        hits |= best >= target if sign > 0 else best <= target
+    running = np.maximum.accumulate if sign > 0 else np.minimum.accumulate
+    best_before = running(np.concatenate(([best_price], best)))
+    if levels.trailing_share is not None:
+        trailing = best_before[:-1] * (1 - sign * levels.trailing_share)
+        hits |= worst <= trailing if sign > 0 else worst >= trailing
+    return hits, best_before

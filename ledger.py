@@ -1,0 +1,402 @@
+"""One accounting for paper, live and backtest: isolated-margin, USDT-margined linear perpetuals.
+
+Pure functions over immutable accounts; no I/O, no clock. `post` books one `Fill` and gives the
+new account with the ledger's line for it; `replay` folds fills into an account again. Formulas
+are those that Binance and OKX document for isolated-margin linear contracts.
+
+Exactness. Quantities and prices are multiples of 1e-12, money of 1e-18, and every operation
+runs with 60 digits, so that sums never round. A position books its cost Σ q·p and derives its
+entry price from it; a partial close takes its share of cost and margin, the last close what is left.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Context, Decimal, localcontext
+from typing import ParamSpec, TypeVar
+
+from domain import Decision, Entry, Exits, Fill, FillKind, Portfolio, Position, Reason, Side
+from errors import OrderRefused
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+MONEY_STEP = Decimal("1e-18")
+QUANTITY_STEP = Decimal("1e-12")
+PRICE_STEP = Decimal("1e-12")
+LARGEST_AMOUNT = Decimal("1e20")
+BASIS_POINT = Decimal("0.0001")
+EXACT = Context(prec=60)
+
+DEFAULT_MAINTENANCE_MARGIN_RATE = Decimal("0.005")
+DEFAULT_LIQUIDATION_FEE_RATE = Decimal("0.005")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def exact(function: Callable[P, R]) -> Callable[P, R]:
+    """Run `function` with the ledger's 60 digits, whatever the thread's decimal context is."""
+
+    @functools.wraps(function)
+    def with_exact_context(*args: P.args, **kwargs: P.kwargs) -> R:
+        with localcontext(EXACT):
+            return function(*args, **kwargs)
+
+    return with_exact_context
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Cash and positions of one trader, in quote currency.
+
+    `cash + Σ margin == initial_capital + realized_pnl − entry fees − funding_paid`, where
+    `realized_pnl` is Σ (gross − fee) of closes and `fees_paid` all fees of entries and closes.
+    """
+
+    initial_capital: Decimal
+    cash: Decimal
+    positions: Mapping[str, Position]
+    realized_pnl: Decimal = ZERO
+    fees_paid: Decimal = ZERO
+    funding_paid: Decimal = ZERO
+
+    @classmethod
+    def opened_with(cls, initial_capital: Decimal) -> Account:
+        """An account that has only its initial capital."""
+        return cls(initial_capital, initial_capital, {})
+
+
+# ------------------------------------------------------------------------------ prices and sizes
+
+
+@exact
+def trading_fee(quantity: Decimal, price: Decimal, fee_rate: Decimal) -> Decimal:
+    """Fee of a trade: q·p·f."""
+    return _money_down(quantity * price * fee_rate)
+
+
+@exact
+def slipped_price(price: Decimal, buying: bool, slippage_bps: Decimal) -> Decimal:
+    """`price` moved against the trader by `slippage_bps` basis points."""
+    direction = 1 if buying else -1
+    return (price * (1 + direction * slippage_bps * BASIS_POINT)).quantize(PRICE_STEP)
+
+
+@exact
+def entry_quantity(
+    decision: Decision, price: Decimal, total_value: Decimal, fee_rate: Decimal
+) -> Decimal:
+    """The quantity that an entry's `quantity`, `notional` or `weight` means at a fill price.
+
+    A weight w is the share of equity that margin and fee take together:
+    N = w·total_value / (1/L + f), so that w = 1 at 1× is all in and never short of cash.
+    Rounded down to 1e-12; zero where the size comes to nothing.
+    """
+    if decision.quantity is not None:
+        return decision.quantity.quantize(QUANTITY_STEP, rounding=ROUND_DOWN)
+    if decision.notional is not None:
+        notional = decision.notional
+    elif decision.weight is not None:
+        leverage = decision.leverage
+        notional = decision.weight * total_value * leverage / (1 + fee_rate * leverage)
+    else:
+        return ZERO
+    return (notional / price).quantize(QUANTITY_STEP, rounding=ROUND_DOWN)
+
+
+@exact
+def round_down_to_step(quantity: Decimal, step: Decimal) -> Decimal:
+    """`quantity` rounded down to a multiple of the venue's lot size `step`."""
+    return (quantity // step) * step if step > 0 else quantity
+
+
+# ------------------------------------------------------------------------------------- valuation
+
+
+@exact
+def unrealized_pnl(position: Position, mark: Decimal) -> Decimal:
+    """s·q·(m − e), as s·(q·m − cost) so that it is exactly zero at the entry price."""
+    return position.side.sign * (_money(position.quantity * mark) - position.cost)
+
+
+@exact
+def position_value(position: Position, mark: Decimal) -> Decimal:
+    """Margin plus unrealised profit."""
+    return position.margin + unrealized_pnl(position, mark)
+
+
+@exact
+def value(account: Account, marks: Mapping[str, Decimal]) -> Portfolio:
+    """The account at `marks`; a position without one is valued at its entry price.
+
+    Callers carry the last good mark, so that a missing price never moves `total_value`.
+    """
+    profits = {
+        coin: unrealized_pnl(position, marks[coin]) if coin in marks else ZERO
+        for coin, position in account.positions.items()
+    }
+    unrealized = sum(profits.values(), ZERO)
+    margin_used = sum((position.margin for position in account.positions.values()), ZERO)
+    positions_value = margin_used + unrealized
+    return Portfolio(
+        cash=account.cash,
+        positions=account.positions,
+        positions_value=positions_value,
+        total_value=account.cash + positions_value,
+        margin_used=margin_used,
+        unrealized_pnl=unrealized,
+        marks=marks,
+    )
+
+
+@exact
+def liquidation_price(
+    position: Position, maintenance_margin_rate: Decimal = DEFAULT_MAINTENANCE_MARGIN_RATE
+) -> Decimal | None:
+    """The mark at which M + s·q·(m − e) = r·q·m; None where no positive price does.
+
+    Long: (cost − M) / (q·(1 − r)); short: (cost + M) / (q·(1 + r)). With M = cost/L these are
+    e·(1 − 1/L)/(1 − r) and e·(1 + 1/L)/(1 + r).
+    """
+    sign = position.side.sign
+    price = (position.cost - sign * position.margin) / (
+        position.quantity * (1 - sign * maintenance_margin_rate)
+    )
+    rounded = price.quantize(PRICE_STEP)
+    return rounded if rounded > 0 else None
+
+
+# ----------------------------------------------------------------------------------------- fills
+
+
+@exact
+def liquidation_fill(
+    position: Position,
+    price: Decimal,
+    time_ms: int,
+    fee_rate: Decimal = DEFAULT_LIQUIDATION_FEE_RATE,
+) -> Fill:
+    """The forced close of a whole position at `price`."""
+    return Fill(
+        FillKind.LIQUIDATION,
+        position.coin,
+        position.side,
+        position.quantity,
+        price,
+        time_ms,
+        leverage=position.leverage.quantize(PRICE_STEP),
+        fee=trading_fee(position.quantity, price, fee_rate),
+        reason=Reason.LIQUIDATION,
+    )
+
+
+@exact
+def funding_fill(position: Position, mark: Decimal, rate: Decimal, time_ms: int) -> Fill:
+    """A funding settlement: the position pays s·q·m·rate (receives, where negative)."""
+    return Fill(
+        FillKind.FUNDING,
+        position.coin,
+        position.side,
+        position.quantity,
+        mark,
+        time_ms,
+        leverage=position.leverage.quantize(PRICE_STEP),
+        fee=_money(position.side.sign * position.quantity * mark * rate),
+        reason=Reason.FUNDING,
+    )
+
+
+# --------------------------------------------------------------------------------------- posting
+
+
+@exact
+def post(account: Account, fill: Fill) -> tuple[Account, Entry]:
+    """Book `fill`: the account after it, and the ledger's line.
+
+    Raises OrderRefused (insufficient_cash, opposite_position_open, no_position,
+    invalid_quantity, invalid_price, invalid_leverage, invalid_fee); the account given is never changed.
+    """
+    _check_amounts(fill)
+    return _POSTINGS[fill.kind](account, fill)
+
+
+def replay(initial_capital: Decimal, fills: Iterable[Fill]) -> Account:
+    """The account that `fills` lead to from `initial_capital`."""
+    account = Account.opened_with(initial_capital)
+    for fill in fills:
+        account, _ = post(account, fill)
+    return account
+
+
+def _check_amounts(fill: Fill) -> None:
+    if not ZERO < fill.quantity < LARGEST_AMOUNT:
+        raise OrderRefused("The quantity must be a positive number.", code="invalid_quantity")
+    if not ZERO < fill.price < LARGEST_AMOUNT:
+        raise OrderRefused("The price must be a positive number.", code="invalid_price")
+    if not fill.fee.is_finite() or (fill.kind is not FillKind.FUNDING and fill.fee < 0):
+        raise OrderRefused("The fee must be a number, not negative.", code="invalid_fee")
+    if not fill.quantity * fill.price < LARGEST_AMOUNT:
+        raise OrderRefused("The order's value is out of all proportion.", code="invalid_quantity")
+
+
+def _post_open(account: Account, fill: Fill) -> tuple[Account, Entry]:
+    held = account.positions.get(fill.coin)
+    if held is not None and held.side is not fill.side:
+        raise OrderRefused(
+            f"A {held.side} position in {fill.coin} is open: close it first.",
+            code="opposite_position_open",
+        )
+    if not ONE <= fill.leverage < LARGEST_AMOUNT:
+        raise OrderRefused("The leverage must be at least 1.", code="invalid_leverage")
+    cost = _money(fill.quantity * fill.price)
+    margin = _money_down(cost / fill.leverage)
+    needed = margin + fill.fee
+    if account.cash < needed:
+        raise OrderRefused(
+            f"Opening this takes {needed:.2f} of margin and fee; cash is {account.cash:.2f}.",
+            code="insufficient_cash",
+        )
+    position = _opened(fill, cost, margin) if held is None else _added(held, fill, cost, margin)
+    after = replace(
+        account,
+        cash=account.cash - needed,
+        positions={**account.positions, fill.coin: position},
+        fees_paid=account.fees_paid + fill.fee,
+    )
+    return after, Entry(fill, ZERO, ZERO, after.cash)
+
+
+def _opened(fill: Fill, cost: Decimal, margin: Decimal) -> Position:
+    return Position(
+        coin=fill.coin,
+        side=fill.side,
+        quantity=fill.quantity,
+        cost=cost,
+        margin=margin,
+        entry_fees=fill.fee,
+        opened_at=fill.time_ms,
+        exits=fill.exits,
+        best_price=fill.price,
+    )
+
+
+def _added(held: Position, fill: Fill, cost: Decimal, margin: Decimal) -> Position:
+    return replace(
+        held,
+        quantity=held.quantity + fill.quantity,
+        cost=held.cost + cost,
+        margin=held.margin + margin,
+        entry_fees=held.entry_fees + fill.fee,
+        exits=_merged_exits(held.exits, fill.exits),
+    )
+
+
+def _merged_exits(held: Exits, new: Exits) -> Exits:
+    """A newer exit replaces the one it names and leaves the others."""
+    if new == Exits():
+        return held
+    return Exits(
+        new.stop_loss if new.stop_loss is not None else held.stop_loss,
+        new.profit_target if new.profit_target is not None else held.profit_target,
+        new.trailing_stop_pct if new.trailing_stop_pct is not None else held.trailing_stop_pct,
+    )
+
+
+def _post_close(account: Account, fill: Fill) -> tuple[Account, Entry]:
+    """Close a share of a position: an isolated position never loses more than its margin."""
+    held = account.positions.get(fill.coin)
+    if held is None or held.side is not fill.side:
+        raise OrderRefused(f"There is no {fill.side} position in {fill.coin}.", code="no_position")
+    if fill.quantity > held.quantity:
+        raise OrderRefused(
+            f"Only {held.quantity} of {fill.coin} are open.", code="invalid_quantity"
+        )
+    cost, margin, entry_fees, funding = _shares_of(held, fill.quantity)
+    gross = held.side.sign * (_money(fill.quantity * fill.price) - cost)
+    gross = max(gross, -margin)
+    returned = margin + gross
+    # A liquidation's fee takes what is left of the margin at most, a close's what cash has too.
+    payable = returned if fill.kind is FillKind.LIQUIDATION else returned + account.cash
+    fee = min(fill.fee, payable)
+    after = replace(
+        account,
+        cash=account.cash + returned - fee,
+        positions=_without_share(
+            account.positions, held, fill.quantity, cost, margin, entry_fees, funding
+        ),
+        realized_pnl=account.realized_pnl + gross - fee,
+        fees_paid=account.fees_paid + fee,
+    )
+    pnl = gross - fee - entry_fees - funding
+    booked = fill if fee == fill.fee else replace(fill, fee=fee)
+    return after, Entry(booked, gross, pnl, after.cash)
+
+
+def _shares_of(held: Position, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """Cost, margin, entry fees and funding of `quantity`; all of them where it is the last."""
+    amounts = (held.cost, held.margin, held.entry_fees, held.funding)
+    if quantity == held.quantity:
+        return amounts
+    cost, margin, fees, funding = (_money_down(a * quantity / held.quantity) for a in amounts)
+    return cost, margin, fees, funding
+
+
+def _without_share(
+    positions: Mapping[str, Position],
+    held: Position,
+    quantity: Decimal,
+    cost: Decimal,
+    margin: Decimal,
+    entry_fees: Decimal,
+    funding: Decimal,
+) -> dict[str, Position]:
+    remaining = dict(positions)
+    if quantity == held.quantity:
+        del remaining[held.coin]
+        return remaining
+    remaining[held.coin] = replace(
+        held,
+        quantity=held.quantity - quantity,
+        cost=held.cost - cost,
+        margin=held.margin - margin,
+        entry_fees=held.entry_fees - entry_fees,
+        funding=held.funding - funding,
+    )
+    return remaining
+
+
+def _post_funding(account: Account, fill: Fill) -> tuple[Account, Entry]:
+    """Pay funding from cash; what cash cannot pay comes out of the position's margin."""
+    held = account.positions.get(fill.coin)
+    if held is None or held.side is not fill.side:
+        raise OrderRefused(f"There is no {fill.side} position in {fill.coin}.", code="no_position")
+    paid = min(fill.fee, account.cash + held.margin)
+    from_cash = min(paid, account.cash)
+    position = replace(held, margin=held.margin - (paid - from_cash), funding=held.funding + paid)
+    after = replace(
+        account,
+        cash=account.cash - from_cash,
+        positions={**account.positions, fill.coin: position},
+        funding_paid=account.funding_paid + paid,
+    )
+    booked = fill if paid == fill.fee else replace(fill, fee=paid)
+    return after, Entry(booked, ZERO, ZERO, after.cash)
+
+
+_POSTINGS: dict[FillKind, Callable[[Account, Fill], tuple[Account, Entry]]] = {
+    FillKind.OPEN: _post_open,
+    FillKind.CLOSE: _post_close,
+    FillKind.LIQUIDATION: _post_close,
+    FillKind.FUNDING: _post_funding,
+}
+
+
+def _money(amount: Decimal) -> Decimal:
+    return amount.quantize(MONEY_STEP)
+
+
+def _money_down(amount: Decimal) -> Decimal:
+    """Rounded towards zero, so that margin and fee of a sized order never exceed its share."""
+    return amount.quantize(MONEY_STEP, rounding=ROUND_DOWN)

@@ -1,0 +1,181 @@
+"""From a decision to a booked fill: the one path that the live engine and the backtest share.
+
+decision → size and risk at the fill's price → lot size and minimum notional → slippage and fee →
+ledger. Pure: it is given prices and times. A refusal is a result with a stable reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import ledger
+from domain import Decision, Decisions, Entry, Exits, Fill, FillKind, Position, Reason, Side, Signal
+from errors import OrderRefused
+from exits import ExitHit
+from ledger import ZERO, Account
+from risk import RiskProfile, judge_entry
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A venue's trading rules for one symbol."""
+
+    lot_size: Decimal
+    min_notional: Decimal
+    tick_size: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRules:
+    """What an order costs and what holds it back."""
+
+    fee_rate: Decimal
+    slippage_bps: Decimal = ZERO
+    risk: RiskProfile | None = None
+    maintenance_margin_rate: Decimal | None = ledger.DEFAULT_MAINTENANCE_MARGIN_RATE
+    liquidation_fee_rate: Decimal = ledger.DEFAULT_LIQUIDATION_FEE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one decision: filled, held or refused, and what risk changed of it."""
+
+    coin: str
+    decision: Decision
+    status: str  # "filled", "held", "refused"
+    reason: str | None = None
+    changes: tuple[str, ...] = ()
+    entry: Entry | None = None
+
+
+def in_order(decisions: Decisions) -> list[tuple[str, Decision]]:
+    """Decisions as (coin, decision) pairs, closes before everything else."""
+    pairs = [
+        (coin, decision)
+        for coin, answer in decisions.items()
+        for decision in (answer if isinstance(answer, Sequence) else (answer,))
+    ]
+    return sorted(pairs, key=lambda pair: pair[1].signal is not Signal.CLOSE_POSITION)
+
+
+def execute(
+    account: Account,
+    coin: str,
+    decision: Decision,
+    marks: Mapping[str, Decimal],
+    rules: ExecutionRules,
+    time_ms: int,
+    instrument: Instrument | None = None,
+    decision_id: int | None = None,
+) -> tuple[Account, Outcome]:
+    """Carry out one decision at the coin's mark; the account comes back unchanged if refused."""
+    if decision.signal is Signal.HOLD:
+        return account, Outcome(coin, decision, "held")
+    try:
+        if decision.signal is Signal.CLOSE_POSITION:
+            fill = _closing_fill(account, coin, decision, marks[coin], rules, instrument)
+            changes: tuple[str, ...] = ()
+        else:
+            fill, changes = _opening_fill(account, coin, decision, marks, rules, instrument)
+        account, entry = ledger.post(
+            account, replace(fill, time_ms=time_ms, decision_id=decision_id)
+        )
+    except OrderRefused as refusal:
+        return account, Outcome(coin, decision, "refused", refusal.code)
+    return account, Outcome(coin, decision, "filled", None, changes, entry)
+
+
+def execute_exit(
+    account: Account, position: Position, hit: ExitHit, rules: ExecutionRules, time_ms: int
+) -> tuple[Account, Entry]:
+    """Close a whole position because an exit was reached.
+
+    A liquidation fills at its price; every other exit is a market order and slips.
+    """
+    if hit.reason is Reason.LIQUIDATION:
+        fill = ledger.liquidation_fill(position, hit.price, time_ms, rules.liquidation_fee_rate)
+        return ledger.post(account, fill)
+    buying = position.side is Side.SHORT
+    price = ledger.slipped_price(hit.price, buying, rules.slippage_bps)
+    fill = _close(position, position.quantity, price, rules, hit.reason)
+    return ledger.post(account, replace(fill, time_ms=time_ms))
+
+
+def _opening_fill(
+    account: Account,
+    coin: str,
+    decision: Decision,
+    marks: Mapping[str, Decimal],
+    rules: ExecutionRules,
+    instrument: Instrument | None,
+) -> tuple[Fill, tuple[str, ...]]:
+    side = decision.side
+    assert side is not None  # execute() has told entries from closes and holds
+    price = ledger.slipped_price(marks[coin], side is Side.LONG, rules.slippage_bps)
+    portfolio = ledger.value(account, marks)
+    verdict = judge_entry(rules.risk, coin, decision, price, portfolio, rules.fee_rate)
+    if verdict.refusal is not None:
+        raise OrderRefused("Risk refuses this entry.", code=verdict.refusal)
+    quantity = _on_venue_grid(verdict.quantity, price, instrument)
+    decision = verdict.decision
+    fill = Fill(
+        FillKind.OPEN,
+        coin,
+        side,
+        quantity,
+        price,
+        0,
+        leverage=decision.leverage,
+        fee=ledger.trading_fee(quantity, price, rules.fee_rate),
+        exits=Exits(decision.stop_loss, decision.profit_target, decision.trailing_stop_pct),
+    )
+    return fill, verdict.changes
+
+
+def _closing_fill(
+    account: Account,
+    coin: str,
+    decision: Decision,
+    mark: Decimal,
+    rules: ExecutionRules,
+    instrument: Instrument | None,
+) -> Fill:
+    position = account.positions.get(coin)
+    if position is None:
+        raise OrderRefused(f"No position in {coin} is open.", code="no_position")
+    quantity = position.quantity
+    if decision.quantity is not None and decision.quantity < quantity:
+        quantity = decision.quantity
+        if instrument is not None:
+            quantity = ledger.round_down_to_step(quantity, instrument.lot_size)
+    price = ledger.slipped_price(mark, position.side is Side.SHORT, rules.slippage_bps)
+    return _close(position, quantity, price, rules, Reason.SIGNAL)
+
+
+def _close(
+    position: Position, quantity: Decimal, price: Decimal, rules: ExecutionRules, reason: Reason
+) -> Fill:
+    return Fill(
+        FillKind.CLOSE,
+        position.coin,
+        position.side,
+        quantity,
+        price,
+        0,
+        leverage=position.leverage.quantize(ledger.PRICE_STEP),
+        fee=ledger.trading_fee(quantity, price, rules.fee_rate),
+        reason=reason,
+    )
+
+
+def _on_venue_grid(quantity: Decimal, price: Decimal, instrument: Instrument | None) -> Decimal:
+    """Rounded down to the lot size; refused under the minimum notional or at nothing."""
+    if instrument is not None:
+        quantity = ledger.round_down_to_step(quantity, instrument.lot_size)
+        if quantity * price < instrument.min_notional:
+            raise OrderRefused("The order is under the venue's minimum.", code="below_min_notional")
+    if quantity <= 0:
+        raise OrderRefused("The order's size comes to nothing.", code="invalid_quantity")
+    return quantity
