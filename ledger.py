@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from typing import ParamSpec, TypeVar
 
-from domain import Decision, Entry, Exits, Fill, FillKind, Portfolio, Position, Reason, Side
+from domain import Decision, Entry, Exits, Fill, FillKind, Portfolio, Position, Reason
 from errors import OrderRefused
 
 ZERO = Decimal(0)
