@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 
 class SystemClock:
@@ -58,23 +57,3 @@ class ManualClock:
     def wall_seconds_until(self, time_ms: int) -> float:
         """The distance at the speed of the wall clock."""
         return max(0.0, (time_ms - self._now_ms) / 1000)
-
-
-def iso_utc(time_ms: int) -> str:
-    """`time_ms` as ISO 8601 in UTC with `Z`, to the millisecond where it is not whole seconds."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    spec = "milliseconds" if time_ms % 1000 else "seconds"
-    return moment.isoformat(timespec=spec).replace("+00:00", "Z")
-
-
-def parse_time_ms(text: str) -> int:
-    """Milliseconds UTC of an ISO 8601 time (no zone means UTC) or of digits (milliseconds).
-
-    Raises ValueError on anything else.
-    """
-    if text.lstrip("-").isdigit():
-        return int(text)
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)

@@ -394,6 +394,7 @@ class AccountInfo:
     """What a trader is told about its account besides the portfolio."""
 
     time_ms: int
+    started_ms: int  # when the account, or the backtest's range, began
     initial_capital: Decimal
     total_return: float  # in percent
     previous_time_ms: int | None = None  # when this trader was last asked

@@ -1,0 +1,181 @@
+"""What an equity curve and its trades say: pure functions over float arrays.
+
+Markets never close, so a year has 365 days, and ratios are taken from returns of whole UTC days.
+A figure that cannot be said (no trades, less than three days) is None, never zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from domain import DAY_MS, Entry, FillKind, FloatArray, Reason, Side, TimeArray
+from ledger import ZERO
+
+DAYS_A_YEAR = 365
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """A position from flat to flat; prices are volume-weighted, amounts in quote currency."""
+
+    coin: str
+    side: Side
+    quantity: Decimal
+    leverage: Decimal
+    entry_time: int
+    entry_price: Decimal
+    exit_time: int
+    exit_price: Decimal
+    fees: Decimal
+    funding: Decimal
+    pnl: Decimal
+    margin: Decimal
+    exit_reason: Reason
+
+    @property
+    def return_percentage(self) -> float:
+        """The profit over the margin that was put in."""
+        return float(self.pnl / self.margin * 100) if self.margin else 0.0
+
+
+class _OpenTrip:
+    """What a trip has gathered so far."""
+
+    def __init__(self, entry: Entry):
+        self.first = entry.fill
+        self.bought = self.sold = self.cost = self.proceeds = self.margin = ZERO
+        self.fees = self.funding = self.pnl = ZERO
+
+    def add(self, entry: Entry) -> RoundTrip | None:
+        """Take one ledger line; the finished trip when it was the last."""
+        fill = entry.fill
+        if fill.kind is FillKind.FUNDING:
+            self.funding += fill.fee
+            return None
+        self.fees += fill.fee
+        self.pnl += entry.pnl
+        if fill.kind is FillKind.OPEN:
+            self.bought += fill.quantity
+            self.cost += fill.quantity * fill.price
+            self.margin += fill.quantity * fill.price / fill.leverage
+            return None
+        self.sold += fill.quantity
+        self.proceeds += fill.quantity * fill.price
+        return self._finished(entry) if self.sold == self.bought else None
+
+    def _finished(self, last: Entry) -> RoundTrip:
+        first, fill = self.first, last.fill
+        return RoundTrip(
+            first.coin, first.side, self.bought, self.cost / self.margin,
+            first.time_ms, self.cost / self.bought, fill.time_ms, self.proceeds / self.sold,
+            self.fees, self.funding, self.pnl, self.margin, fill.reason,
+        )  # fmt: skip
+
+
+def round_trips(entries: Iterable[Entry]) -> list[RoundTrip]:
+    """The closed round trips of a ledger, in the order of their closing."""
+    open_trips: dict[str, _OpenTrip] = {}
+    finished: list[RoundTrip] = []
+    for entry in entries:
+        coin = entry.fill.coin
+        trip = open_trips.setdefault(coin, _OpenTrip(entry))
+        done = trip.add(entry)
+        if done is not None:
+            finished.append(done)
+            del open_trips[coin]
+    return finished
+
+
+def drawdown_series(equity: FloatArray) -> FloatArray:
+    """Percent below the highest value so far, shape (n,), ≥ 0."""
+    peaks = np.maximum.accumulate(equity)
+    shares: FloatArray = np.where(peaks > 0, (peaks - equity) / np.where(peaks > 0, peaks, 1), 0.0)
+    return shares * 100
+
+
+def longest_drawdown_ms(close_time: TimeArray, equity: FloatArray) -> int:
+    """The longest time between a peak and the bar that reached it again (or the end)."""
+    if not len(equity):
+        return 0
+    at_peak = equity >= np.maximum.accumulate(equity)
+    peak_times = np.maximum.accumulate(np.where(at_peak, close_time, close_time[0]))
+    previous_peak = np.concatenate((peak_times[:1], peak_times[:-1]))
+    return int(np.max(close_time - previous_peak))
+
+
+def daily_returns(close_time: TimeArray, equity: FloatArray, initial: float) -> FloatArray:
+    """Returns from one UTC day's last value to the next's; the first from `initial`."""
+    if not len(equity):
+        return np.empty(0)
+    days = (close_time - 1) // DAY_MS
+    last_of_day = np.flatnonzero(np.diff(days, append=days[-1] + 1))
+    values = np.concatenate(([initial], equity[last_of_day]))
+    before = values[:-1]
+    if np.any(before <= 0):  # a wiped-out account has no further returns
+        values = values[: int(np.argmax(before <= 0)) + 1]
+        before = values[:-1]
+    returns: FloatArray = values[1:] / before - 1
+    return returns
+
+
+def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[str, float | None]:
+    """CAGR, volatility, Sharpe, Sortino (risk-free rate 0) and Calmar, annualised over 365 days.
+
+    cagr, volatility in percent. Sharpe = mean/std·√365 of daily returns (sample deviation);
+    Sortino divides by the root mean square of the negative ones; Calmar = CAGR / max drawdown.
+    """
+    returns = daily_returns(close_time, equity, initial)
+    figures: dict[str, float | None] = dict.fromkeys(
+        ("cagr", "volatility", "sharpe", "sortino", "calmar")
+    )
+    if len(returns) < 3:
+        return figures
+    deviation = float(np.std(returns, ddof=1))
+    downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
+    mean = float(np.mean(returns))
+    growth = max(float(equity[-1]), 0.0) / initial
+    years = len(returns) / DAYS_A_YEAR
+    cagr = _finite((growth ** (1 / years) - 1) * 100 if growth ** (1 / years) < 1e12 else math.inf)
+    worst = float(np.max(drawdown_series(np.concatenate(([initial], equity)))))
+    figures["cagr"] = cagr
+    figures["volatility"] = deviation * math.sqrt(DAYS_A_YEAR) * 100
+    figures["sharpe"] = _ratio(mean * math.sqrt(DAYS_A_YEAR), deviation)
+    figures["sortino"] = _ratio(mean * math.sqrt(DAYS_A_YEAR), downside)
+    figures["calmar"] = None if cagr is None else _ratio(cagr, worst)
+    return figures
+
+
+def trip_figures(trips: Sequence[RoundTrip]) -> dict[str, float | int | None]:
+    """Counts and averages over closed round trips; a trip wins when its net `pnl` is positive."""
+    profits = [float(trip.pnl) for trip in trips]
+    winners = [profit for profit in profits if profit > 0]
+    losers = [profit for profit in profits if profit < 0]
+    count = len(profits)
+    hours = [(trip.exit_time - trip.entry_time) / 3_600_000 for trip in trips]
+    return {
+        "total_trades": count,
+        "winning_trades": len(winners),
+        "losing_trades": len(losers),
+        "win_rate": len(winners) / count * 100 if count else None,
+        "profit_factor": _ratio(sum(winners), -sum(losers)),
+        "expectancy": sum(profits) / count if count else None,
+        "best_trade": max(profits, default=None),
+        "worst_trade": min(profits, default=None),
+        "average_holding_hours": sum(hours) / count if count else None,
+        "longest_holding_hours": max(hours, default=None),
+        "liquidations": sum(trip.exit_reason is Reason.LIQUIDATION for trip in trips),
+    }
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    """A quotient; None where there is nothing to divide by."""
+    return numerator / denominator if denominator > 1e-15 else None
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

@@ -1,0 +1,170 @@
+"""What a rule strategy is: parameters, and signals for every bar of a history.
+
+A strategy says once, vectorised over a whole history, where it would enter and close. A backtest
+reads those arrays; live, `make_decision` computes them on the recent bars and reads the last one:
+the same answers by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain import (
+    AccountInfo,
+    BoolArray,
+    Decision,
+    Decisions,
+    JsonSchema,
+    KlineSeries,
+    MarketState,
+    Portfolio,
+    Side,
+    Signal,
+)
+from errors import InvalidInput
+
+
+class StrategyParams(BaseModel):
+    """Base of a strategy's parameters; the form on the page is made from its JSON Schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PositionParams(StrategyParams):
+    """Parameters of strategies that hold one position a coin."""
+
+    weight: float = Field(
+        1.0, gt=0, le=1, description="Share of equity to use, split equally among the coins"
+    )
+    leverage: float = Field(1.0, ge=1, le=125, description="Leverage of every entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Where a strategy would act, each of shape (n,) like the bars: at the close of that bar."""
+
+    enter_long: BoolArray
+    enter_short: BoolArray
+    close: BoolArray
+
+    @classmethod
+    def none(cls, bars: int) -> Signals:
+        """No signal on any bar."""
+        return cls(*(np.zeros(bars, dtype=np.bool_) for _ in range(3)))
+
+
+def crosses_above(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> BoolArray:
+    """Bars t with first[t] > second[t] and first[t−1] ≤ second[t−1]; never where either is NaN."""
+    above = np.zeros(len(first), dtype=np.bool_)
+    above[1:] = (first[1:] > second[1:]) & (first[:-1] <= second[:-1])
+    return above
+
+
+class RuleTrader:
+    """Base of the traders that need no LLM: a key, a name, and validated parameters."""
+
+    key: ClassVar[str]
+    name: ClassVar[str]
+    description: ClassVar[str]
+    Params: ClassVar[type[StrategyParams]] = PositionParams
+
+    def __init__(self, coins: Sequence[str], params: Mapping[str, Any] | None = None):
+        try:
+            self.params = self.Params.model_validate(dict(params or {}))
+        except ValidationError as error:
+            raise InvalidInput(
+                f"The parameters of {self.key} do not fit.", fields=parameter_errors(error)
+            ) from error
+        self.coins = tuple(coins)
+
+    @classmethod
+    def params_schema(cls) -> JsonSchema:
+        """The JSON Schema of the parameters."""
+        return cls.Params.model_json_schema()
+
+    @property
+    def history_bars(self) -> int:
+        """How many closed bars a decision depends on."""
+        return 1
+
+    def make_decision(
+        self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo
+    ) -> Decisions:
+        """Decisions keyed by coin; a coin left out is held."""
+        raise NotImplementedError
+
+
+class Strategy(RuleTrader):
+    """Base of rule strategies. A subclass names itself, its parameters and its signals."""
+
+    def signals(self, coin: str, klines: KlineSeries) -> Signals:
+        """Signals at the close of every bar of `klines` (closed bars, ascending)."""
+        raise NotImplementedError
+
+    def entry(self, side: Side) -> Decision:
+        """The decision with which it enters: its weight shared equally by the coins."""
+        params = self.params
+        weight = Decimal(repr(getattr(params, "weight", 1.0))) / max(len(self.coins), 1)
+        leverage = Decimal(repr(getattr(params, "leverage", 1.0)))
+        signal = Signal.BUY_TO_ENTER if side is Side.LONG else Signal.SELL_TO_ENTER
+        return Decision(signal, weight=weight, leverage=leverage, justification=self.name)
+
+    def decide(
+        self, enter_long: bool, enter_short: bool, close: bool, held: Side | None
+    ) -> list[Decision]:
+        """Decisions for one coin from one bar's signals and the side that is held.
+
+        A held position is closed by `close` or by an entry to the other side, which it then
+        enters; an entry to the side already held adds nothing.
+        """
+        wanted = Side.LONG if enter_long else Side.SHORT if enter_short else None
+        if held is None:
+            return [self.entry(wanted)] if wanted is not None else []
+        if wanted is held or not (close or wanted is not None):
+            return []
+        decisions = [Decision(Signal.CLOSE_POSITION, justification=self.name)]
+        return decisions if wanted is None else [*decisions, self.entry(wanted)]
+
+    def make_decision(
+        self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo
+    ) -> Decisions:
+        """Decisions from the last closed bar of each coin; a bar is acted on once."""
+        decisions: dict[str, list[Decision]] = {}
+        for coin, market in market_state.items():
+            klines = market.klines
+            if not len(klines) or _seen_before(klines, account_info.previous_time_ms):
+                continue
+            signals = self.signals(coin, klines)
+            position = portfolio.positions.get(coin)
+            held = position.side if position is not None else None
+            decided = self.decide(
+                bool(signals.enter_long[-1]),
+                bool(signals.enter_short[-1]),
+                bool(signals.close[-1]),
+                held,
+            )
+            if decided:
+                decisions[coin] = decided
+        return decisions
+
+
+def _seen_before(klines: KlineSeries, previous_time_ms: int | None) -> bool:
+    """Whether the last bar had closed already when the strategy was last asked."""
+    if previous_time_ms is None:
+        return False
+    closed_at = int(klines.open_time[-1]) + klines.interval.milliseconds
+    return closed_at <= previous_time_ms
+
+
+def parameter_errors(error: ValidationError) -> dict[str, str]:
+    """What is wrong with which parameter, keyed `params.<name>`."""
+    return {
+        ".".join(str(part) for part in ("params", *item["loc"])): item["msg"]
+        for item in error.errors(include_url=False, include_context=False)
+    }
