@@ -1,0 +1,217 @@
+"""The random process behind the generated market, open to random access.
+
+Two layers of Brownian bridges. A coin's log price at midnight is fixed every `BLOCK_DAYS` days by
+an anchor drawn around its typical price; between two anchors it is a bridge of daily returns
+(drifting regimes and volatility clusters that the coins share, and a noise of their own); between
+two midnights it is a bridge of minutes. So a day of 2047 needs its block and itself, nothing from
+before, and prices never drift away over the decades.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+import numpy as np
+
+from domain import FloatArray
+from exchange_simulator.bars import (
+    CLOSE,
+    COLUMN_COUNT,
+    HIGH,
+    LOW,
+    OPEN,
+    QUOTE_VOLUME,
+    TAKER_QUOTE_VOLUME,
+    TAKER_VOLUME,
+    TRADES,
+    VOLUME,
+    Columns,
+)
+from exchange_simulator.coins import Coin
+from exchange_simulator.market import QUOTE_DECIMALS
+
+BLOCK_DAYS = 1024
+MINUTES = 1440
+HOURS = 24
+
+COMMON_VOLATILITY = 0.026  # daily standard deviation of the move that all coins share
+COMMON_ANCHOR_SPREAD = 0.3  # of the log price at the anchors, shared
+OWN_ANCHOR_SPREAD = 0.3
+HOURLY_TREND_SHARE = 0.35  # of a day's variance that comes as steady drifts of an hour each
+MEAN_TRADE = 800.0  # USDT
+
+# Drift a day and factor on the volatility of: calm sideways, rising, falling, stormy sideways.
+REGIME_DRIFT = np.array([0.0, 0.008, -0.009, 0.0])
+REGIME_VOLATILITY = np.array([0.7, 0.95, 1.25, 1.5])
+REGIME_CHANCES = np.array([0.35, 0.3, 0.2, 0.15])
+
+
+class Stream(IntEnum):
+    """What a stream of random numbers is for: part of its seed."""
+
+    COMMON_BLOCK = 1
+    COMMON_ANCHOR = 2
+    COMMON_DAY = 3
+    OWN_BLOCK = 4
+    OWN_ANCHOR = 5
+    OWN_DAY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class CommonBlock:
+    """What the coins share in a block of days: shape (BLOCK_DAYS,) each."""
+
+    returns: FloatArray
+    volatility: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class CoinBlock:
+    """A coin's midnights, shape (BLOCK_DAYS + 1,), and the daily volatilities between them.
+
+    Midnights are log prices relative to the coin's typical one.
+    """
+
+    midnights: FloatArray
+    common_volatility: FloatArray
+    own_volatility: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A day's increments by the minute, their variances adding up to about 1."""
+
+    increments: FloatArray  # (1440,)
+    activity: FloatArray  # (1440,): the factor on volatility and volume by the hour
+
+
+class PriceProcess:
+    """The prices that follow from a seed (a whole number ≥ 0)."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self._common_block = lru_cache(maxsize=32)(self._draw_common_block)
+        self._common_noise = lru_cache(maxsize=512)(self._draw_common_noise)
+        self._coin_block = lru_cache(maxsize=512)(self._draw_coin_block)
+
+    def minutes(self, coin: Coin, day: int) -> Columns:
+        """The 1440 minutes of a day (counted from the epoch), as columns of shape (9, 1440)."""
+        random = self._random(Stream.OWN_DAY, coin.key, day)
+        common, own = self._common_noise(day), _draw_noise(random)
+        block, index = self._coin_block(coin, day // BLOCK_DAYS), day % BLOCK_DAYS
+        common_scale = float(block.common_volatility[index])
+        own_scale = float(block.own_volatility[index])
+        path = _bridge(
+            float(block.midnights[index]),
+            float(block.midnights[index + 1]),
+            common_scale * common.increments + own_scale * own.increments,
+        )
+        volatility = np.hypot(common_scale * common.activity, own_scale * own.activity)
+        columns = np.empty((COLUMN_COUNT, MINUTES), dtype=np.int64)
+        _fill_prices(columns, coin, path, volatility / np.sqrt(MINUTES), random)
+        _fill_activity(columns, coin, common.activity * own.activity, random)
+        return columns
+
+    def _random(self, stream: Stream, *keys: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, int(stream), *keys))
+
+    def _draw_common_block(self, block: int) -> CommonBlock:
+        random = self._random(Stream.COMMON_BLOCK, block)
+        lengths = random.integers(8, 50, size=BLOCK_DAYS // 8)
+        regimes = random.choice(len(REGIME_CHANCES), size=len(lengths), p=REGIME_CHANCES)
+        regime = np.repeat(regimes, lengths)[:BLOCK_DAYS]
+        volatility = COMMON_VOLATILITY * REGIME_VOLATILITY[regime] * _clusters(random)
+        noise = random.standard_normal(BLOCK_DAYS)
+        return CommonBlock(REGIME_DRIFT[regime] + volatility * noise, volatility)
+
+    def _draw_common_noise(self, day: int) -> Noise:
+        return _draw_noise(self._random(Stream.COMMON_DAY, day))
+
+    def _draw_coin_block(self, coin: Coin, block: int) -> CoinBlock:
+        common = self._common_block(block)
+        random = self._random(Stream.OWN_BLOCK, coin.key, block)
+        own_volatility = coin.own_volatility * _clusters(random)
+        returns = coin.beta * common.returns + own_volatility * random.standard_normal(BLOCK_DAYS)
+        midnights = _bridge(self._anchor(coin, block), self._anchor(coin, block + 1), returns)
+        return CoinBlock(midnights, coin.beta * common.volatility, own_volatility)
+
+    def _anchor(self, coin: Coin, block: int) -> float:
+        common = self._random(Stream.COMMON_ANCHOR, block).standard_normal()
+        own = self._random(Stream.OWN_ANCHOR, coin.key, block).standard_normal()
+        return float(COMMON_ANCHOR_SPREAD * coin.beta * common + OWN_ANCHOR_SPREAD * own)
+
+
+def _clusters(random: np.random.Generator) -> FloatArray:
+    """Factors around 1 that stay high or low for weeks: exponentials of smoothed noise."""
+    kernel = np.exp(-np.arange(60) / 12)
+    kernel /= np.sqrt(np.sum(kernel**2))
+    smooth = np.convolve(random.standard_normal(BLOCK_DAYS + 59), kernel, mode="valid")
+    return np.exp(0.35 * smooth - 0.06)
+
+
+def _draw_noise(random: np.random.Generator) -> Noise:
+    activity = np.exp(0.3 * random.standard_normal(HOURS))
+    activity /= np.sqrt(np.mean(activity**2))
+    by_minute = np.repeat(activity, MINUTES // HOURS)
+    trend = np.repeat(random.standard_normal(HOURS), MINUTES // HOURS)
+    trend *= np.sqrt(HOURLY_TREND_SHARE * HOURS) / MINUTES
+    steps = random.standard_normal(MINUTES) * np.sqrt((1 - HOURLY_TREND_SHARE) / MINUTES)
+    return Noise(by_minute * (trend + steps), by_minute)
+
+
+def _bridge(start: float, end: float, increments: FloatArray) -> FloatArray:
+    """The path of `increments` from `start`, bent so that it ends at `end`: shape (n + 1,)."""
+    count = len(increments)
+    path = np.empty(count + 1)
+    path[0] = start
+    np.cumsum(increments, out=path[1:])
+    path[1:] += start
+    path[1:] += (end - path[-1]) * np.arange(1, count + 1) / count
+    path[-1] = end  # to the last bit: the next stretch starts there
+    return path
+
+
+def _fill_prices(
+    columns: Columns,
+    coin: Coin,
+    path: FloatArray,
+    volatility: FloatArray,
+    random: np.random.Generator,
+) -> None:
+    """Opens and closes on the path; extremes as a Brownian bridge between them would reach them.
+
+    The maximum of a Brownian bridge from a to b with standard deviation s is distributed as
+    (a + b + √((b − a)² − 2 s² ln U)) / 2 with U uniform on (0, 1).
+    """
+    start, end = path[:-1], path[1:]
+    rise_squared = (end - start) ** 2
+    spread = 2 * volatility**2 * random.standard_exponential((2, MINUTES))
+    reach = (np.sqrt(rise_squared + spread) - np.abs(end - start)) / 2
+    typical_ticks = coin.typical_price * 10**coin.listing.price_decimals
+    ticks = np.maximum(np.rint(typical_ticks * np.exp(path)), 1)
+    columns[OPEN], columns[CLOSE] = ticks[:-1], ticks[1:]
+    top = np.maximum(ticks[:-1], ticks[1:])
+    bottom = np.minimum(ticks[:-1], ticks[1:])
+    columns[HIGH] = np.maximum(np.rint(top * np.exp(reach[0])), top)
+    columns[LOW] = np.maximum(np.rint(bottom * np.exp(-reach[1])), 1)
+
+
+def _fill_activity(
+    columns: Columns, coin: Coin, factor: FloatArray, random: np.random.Generator
+) -> None:
+    """Volumes that grow with the hour's activity and with the minute's range."""
+    listing = coin.listing
+    span = (columns[HIGH] - columns[LOW]) / columns[LOW]
+    lively = 0.4 + 0.6 * span / max(float(span.mean()), 1e-9)
+    chance = np.exp(0.5 * random.standard_normal(MINUTES) - 0.125)
+    notional = coin.daily_turnover / MINUTES * factor * lively * chance
+    price = columns[OPEN : CLOSE + 1].mean(axis=0) / 10**listing.price_decimals
+    lots = np.maximum(np.rint(notional / price * 10**listing.quantity_decimals), 1)
+    taker_lots = np.rint(lots * random.uniform(0.4, 0.6, MINUTES))
+    quote_units = price / 10**listing.quantity_decimals * 10**QUOTE_DECIMALS
+    columns[VOLUME], columns[TAKER_VOLUME] = lots, taker_lots
+    columns[QUOTE_VOLUME] = np.rint(lots * quote_units)
+    columns[TAKER_QUOTE_VOLUME] = np.rint(taker_lots * quote_units)
+    columns[TRADES] = 1 + np.rint(notional / MEAN_TRADE)
