@@ -138,9 +138,7 @@ def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[st
     deviation = float(np.std(returns, ddof=1))
     downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
     mean = float(np.mean(returns))
-    growth = max(float(equity[-1]), 0.0) / initial
-    years = len(returns) / DAYS_A_YEAR
-    cagr = _finite((growth ** (1 / years) - 1) * 100 if growth ** (1 / years) < 1e12 else math.inf)
+    cagr = _compound_growth(float(equity[-1]) / initial, len(returns) / DAYS_A_YEAR)
     worst = float(np.max(drawdown_series(np.concatenate(([initial], equity)))))
     figures["cagr"] = cagr
     figures["volatility"] = deviation * math.sqrt(DAYS_A_YEAR) * 100
@@ -177,5 +175,9 @@ def _ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator > 1e-15 else None
 
 
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
+def _compound_growth(growth: float, years: float) -> float | None:
+    """Percent a year; None where it is too large to mean anything."""
+    if growth <= 0:
+        return -100.0
+    exponent = math.log(growth) / years
+    return (math.exp(exponent) - 1) * 100 if exponent < 20 else None
