@@ -1,0 +1,182 @@
+"""When a trader has something to say in a backtest, and what.
+
+A decider hides how a trader is asked: signals computed for the whole history at once (rule
+strategies), a list with times (scripts), or a question a bar (LLMs and any other trader). The
+engine jumps to the next bar at which its decider may speak, so that its own cost follows
+decisions, not bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from backtest_market import Grid
+from domain import (
+    AccountInfo,
+    CoinMarket,
+    Decision,
+    KlineSeries,
+    Portfolio,
+    Side,
+    TimeArray,
+    Trader,
+)
+from ledger import Account
+from paper_execution import in_order
+from strategies import Strategy
+from strategies.scripted import ScriptedTrader
+
+NEVER = 2**62
+
+
+class Decider(Protocol):
+    """What the engine asks."""
+
+    def next_bar(self, at: int, account: Account) -> int:
+        """The first grid index ≥ `at` at whose close there may be a decision, or NEVER."""
+
+    def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
+        """Decisions at the close of the bar at `at`, closes first."""
+
+
+class SignalDecider:
+    """A rule strategy: its signals for the whole history, searched for the next that matters."""
+
+    def __init__(self, strategy: Strategy, grid: Grid):
+        self._strategy = strategy
+        self._coins = {
+            coin: _CoinSignals(strategy, coin, bars.series, bars.grid_of)
+            for coin, bars in grid.coins.items()
+        }
+        self._next: dict[str, tuple[Side | None, int]] = {}
+
+    def next_bar(self, at: int, account: Account) -> int:
+        """The nearest signal that its coin's state makes matter."""
+        return min(self._next_of(coin, at, account) for coin in self._coins)
+
+    def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
+        """The strategy's decisions for every coin with a signal on this bar."""
+        decisions: dict[str, list[Decision]] = {}
+        for coin, signals in self._coins.items():
+            held = _held(account, coin)
+            if self._next_of(coin, at, account) == at:
+                decisions[coin] = self._strategy.decide(*signals.on(at), held)
+        return in_order(decisions)
+
+    def _next_of(self, coin: str, at: int, account: Account) -> int:
+        held = _held(account, coin)
+        known = self._next.get(coin)
+        if known is None or known[0] is not held or known[1] < at:
+            known = (held, self._coins[coin].next_bar(at, held))
+            self._next[coin] = known
+        return known[1]
+
+
+class _CoinSignals:
+    """One coin's signals as sorted grid indices for each state that a coin can be in."""
+
+    def __init__(self, strategy: Strategy, coin: str, series: KlineSeries, grid_of: TimeArray):
+        signals = strategy.signals(coin, series)
+        self._signals = signals
+        self._grid_of = grid_of
+        entries = signals.enter_long | signals.enter_short
+        self._bars: dict[Side | None, TimeArray] = {
+            None: grid_of[np.flatnonzero(entries)],
+            Side.LONG: grid_of[np.flatnonzero(signals.close | signals.enter_short)],
+            Side.SHORT: grid_of[np.flatnonzero(signals.close | signals.enter_long)],
+        }
+
+    def next_bar(self, at: int, held: Side | None) -> int:
+        bars = self._bars[held]
+        place = int(np.searchsorted(bars, at))
+        return int(bars[place]) if place < len(bars) else NEVER
+
+    def on(self, at: int) -> tuple[bool, bool, bool]:
+        bar = int(np.searchsorted(self._grid_of, at))
+        signals = self._signals
+        return bool(signals.enter_long[bar]), bool(signals.enter_short[bar]), bool(signals.close[bar])
+
+
+class ScriptDecider:
+    """A script: each decision is made at the first close at or after its time.
+
+    What is due at the very start of the range fills there, as if it had been made at the close
+    of the bar before.
+    """
+
+    def __init__(self, trader: ScriptedTrader, grid: Grid):
+        interval = grid.interval.milliseconds
+        self._decisions: dict[int, dict[str, list[Decision]]] = {}
+        for time_ms, coin, decision in trader.script:
+            at = int(np.searchsorted(grid.open_time + interval, time_ms))
+            at = max(at, grid.first - 1)
+            self._decisions.setdefault(at, {}).setdefault(coin, []).append(decision)
+        self._times = np.array(sorted(self._decisions), dtype=np.int64)
+
+    def next_bar(self, at: int, account: Account) -> int:
+        """The next bar of the list."""
+        place = int(np.searchsorted(self._times, at))
+        return int(self._times[place]) if place < len(self._times) else NEVER
+
+    def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
+        """What the list says for this bar."""
+        return in_order(self._decisions.get(at, {}))
+
+
+class BarByBarDecider:
+    """Any trader: shown the closed bars up to now and asked every `decide_every` bars."""
+
+    def __init__(
+        self,
+        trader: Trader,
+        grid: Grid,
+        decide_every: int,
+        value: Callable[[int, Account], Portfolio],
+    ):
+        self._trader = trader
+        self._grid = grid
+        self._every = decide_every
+        self._value = value
+        self._previous_time: int | None = None
+
+    def next_bar(self, at: int, account: Account) -> int:
+        """Every `decide_every`-th bar of the range."""
+        first = self._grid.first
+        since = max(at - first, 0)
+        step = -(-since // self._every) * self._every + first
+        return step if step < len(self._grid) else NEVER
+
+    def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
+        """Ask the trader."""
+        time_ms = self._grid.close_time(at)
+        portfolio = self._value(at, account)
+        initial = account.initial_capital
+        asked = AccountInfo(
+            time_ms=time_ms,
+            started_ms=int(self._grid.open_time[self._grid.first]),
+            initial_capital=initial,
+            total_return=float((portfolio.total_value - initial) / initial * 100),
+            previous_time_ms=self._previous_time,
+        )
+        answer = self._trader.make_decision(self._market_at(at), portfolio, asked)
+        self._previous_time = time_ms
+        return in_order(answer)
+
+    def _market_at(self, at: int) -> Mapping[str, CoinMarket]:
+        """Views on the bars that have closed; nothing after them can be reached."""
+        market = {}
+        for coin, bars in self._grid.coins.items():
+            last = int(bars.bar_at[at]) + 1
+            if last <= 0:
+                continue
+            seen = bars.series.slice(max(0, last - self._trader.history_bars), last)
+            market[coin] = CoinMarket(bars.close_price(at), seen, source=seen.source)
+        return market
+
+
+def _held(account: Account, coin: str) -> Side | None:
+    position = account.positions.get(coin)
+    return position.side if position is not None else None

@@ -1,0 +1,80 @@
+"""The bars of a backtest on one grid of time: every coin's history, aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from domain import FloatArray, Interval, KlineSeries, TimeArray
+from exits import exact_price
+
+
+@dataclass(frozen=True, slots=True)
+class CoinBars:
+    """One coin's bars and where they stand on the grid.
+
+    `grid_of` (one a bar) is a bar's grid index; `bar_at` (one a grid time) the last bar at or
+    before it, −1 before the first; `close` the closes carried forward over the grid, NaN before
+    the first.
+    """
+
+    series: KlineSeries
+    grid_of: TimeArray
+    bar_at: TimeArray
+    close: FloatArray
+
+    def has_bar(self, at: int) -> bool:
+        """Whether the exchange made a bar at this grid time."""
+        bar = int(self.bar_at[at])
+        return bar >= 0 and int(self.grid_of[bar]) == at
+
+    def bar_from(self, at: int) -> int | None:
+        """The first bar at or after a grid time; None after the last."""
+        bar = int(self.bar_at[at])
+        if bar < 0 or int(self.grid_of[bar]) < at:
+            bar += 1
+        return bar if bar < len(self.series) else None
+
+    def open_price(self, at: int) -> Decimal:
+        """The exact open of the bar at a grid time, which must exist."""
+        return exact_price(float(self.series.open[self.bar_at[at]]))
+
+    def close_price(self, at: int) -> Decimal:
+        """The exact last close at or before a grid time."""
+        return exact_price(float(self.close[at]))
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The union of all coins' open times, ascending, shape (n,); `first` is the range's start."""
+
+    interval: Interval
+    open_time: TimeArray
+    first: int
+    coins: Mapping[str, CoinBars]
+
+    def __len__(self) -> int:
+        return len(self.open_time)
+
+    def close_time(self, at: int) -> int:
+        """When the bar at a grid index closes."""
+        return int(self.open_time[at]) + self.interval.milliseconds
+
+
+def align(history: Mapping[str, KlineSeries], interval: Interval, start_ms: int) -> Grid:
+    """All coins' bars on one grid; a coin's missing bars are simply absent."""
+    times = [series.open_time for series in history.values()]
+    grid = times[0] if len(times) == 1 else np.unique(np.concatenate(times))
+    first = int(np.searchsorted(grid, start_ms))
+    coins = {coin: _on_grid(series, grid) for coin, series in history.items()}
+    return Grid(interval, grid, first, coins)
+
+
+def _on_grid(series: KlineSeries, grid: TimeArray) -> CoinBars:
+    grid_of = np.searchsorted(grid, series.open_time)
+    bar_at = np.searchsorted(series.open_time, grid, side="right") - 1
+    close = np.where(bar_at >= 0, series.close[np.maximum(bar_at, 0)], np.nan)
+    return CoinBars(series, grid_of, bar_at, close)
