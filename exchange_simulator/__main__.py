@@ -1,0 +1,104 @@
+"""`python -m exchange_simulator`: the simulated exchange as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from clock import AcceleratedClock, ManualClock, SystemClock
+from domain import Clock
+from exchange_simulator.generated_market import GeneratedMarket
+from exchange_simulator.kline_files import KlineFileError
+from exchange_simulator.market import Market
+from exchange_simulator.replayed_market import ReplayedMarket
+from exchange_simulator.server import HOST, create_simulator, start
+
+PARENT_POLL_SECONDS = 0.5
+
+
+def main() -> int:
+    """Serve until a signal (or the parent's death) ends it; 1 when it cannot start."""
+    parent = os.getppid()
+    options = _parser().parse_args()
+    try:
+        market = _market(options)
+        clock = _clock(options, market)
+        asyncio.run(_serve(market, clock, options.port, parent if options.with_parent else None))
+    except (KlineFileError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m exchange_simulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=5001, help="0 takes a free one")
+    parser.add_argument("--seed", type=int, default=7, help="of the generated market")
+    parser.add_argument(
+        "--files", type=Path, nargs="+", metavar="PATH", help="replay these kline files or folders"
+    )
+    parser.add_argument(
+        "--start-ms", type=int, help="the market's time at the start (files: their first bar)"
+    )
+    parser.add_argument(
+        "--wall-start-ms", type=int, help="the real time at which that start is shown (now)"
+    )
+    parser.add_argument("--speed", type=float, default=1.0, help="times as fast as real time")
+    parser.add_argument(
+        "--manual-clock", action="store_true", help="stand still until POST /control/clock"
+    )
+    parser.add_argument(
+        "--with-parent", action="store_true", help="end when the process that started it ends"
+    )
+    return parser
+
+
+def _market(options: argparse.Namespace) -> Market:
+    if options.files:
+        return ReplayedMarket.from_files(options.files)
+    return GeneratedMarket(options.seed)
+
+
+def _clock(options: argparse.Namespace, market: Market) -> Clock:
+    wall_ms = SystemClock().now_ms()
+    start_ms = options.start_ms
+    if start_ms is None and isinstance(market, ReplayedMarket):
+        start_ms = market.first_ms
+    if options.manual_clock:
+        return ManualClock(wall_ms if start_ms is None else start_ms)
+    if start_ms is None and options.speed == 1:
+        return SystemClock()
+    wall_start_ms = wall_ms if options.wall_start_ms is None else options.wall_start_ms
+    return AcceleratedClock(
+        wall_start_ms if start_ms is None else start_ms, wall_start_ms, options.speed
+    )
+
+
+async def _serve(market: Market, clock: Clock, port: int, parent: int | None) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    runner, port = await start(create_simulator(market, clock), port)
+    print(f"Simulated exchange at http://{HOST}:{port}", flush=True)
+    try:
+        while not ended.is_set() and parent in (None, os.getppid()):
+            await _wait(ended, PARENT_POLL_SECONDS)
+    finally:
+        await runner.cleanup()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until `event`, but not longer than `seconds`."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Putting the venues together into one loopback server, and running it beside a test."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from clock import SystemClock
+from domain import Clock
+from exchange_simulator.binance import Binance, add_binance
+from exchange_simulator.control import Control
+from exchange_simulator.market import Market
+from exchange_simulator.request_weight import DEFAULT_LIMIT, RequestWeight
+
+HOST = "127.0.0.1"
+START_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+def create_simulator(
+    market: Market, clock: Clock, *, weight_limit: int = DEFAULT_LIMIT
+) -> web.Application:
+    """The exchange on `market`, whose time is `clock`'s; `weight_limit` is Binance's a minute."""
+    weight = RequestWeight(SystemClock(), weight_limit)
+    # Faults belong here, as a middleware after `answer_in_json`: it sees every request of every
+    # venue before its handler, and can delay, refuse or spoil the answer.
+    middlewares: list[Middleware] = [answer_in_json]
+    app = web.Application(middlewares=middlewares)
+    add_binance(app, Binance(market, clock, weight))
+    Control(market, clock, weight).add_routes(app)
+    return app
+
+
+@web.middleware
+async def answer_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong outside the endpoints is JSON as well: no route, a bug."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return web.json_response({"code": -1000, "msg": error.reason}, status=error.status)
+    except Exception:  # noqa: BLE001 - the edge: a bug in one answer must not look like an outage
+        log.exception("the simulator failed on %s", request.path_qs)
+        message = "An unknown error occurred while processing the request."
+        return web.json_response({"code": -1000, "msg": message}, status=500)
+
+
+async def start(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
+    """Listen on the loopback; the runner to clean up and the port (`port` 0 takes a free one).
+
+    Raises OSError when the port is taken.
+    """
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner, int(runner.addresses[0][1])
+
+
+class SimulatorServer:
+    """The exchange in a background thread: `with SimulatorServer(market, clock) as server`.
+
+    Its address is `server.url`, without a slash at the end. Port 0 takes a free one.
+    """
+
+    def __init__(
+        self, market: Market, clock: Clock, *, port: int = 0, weight_limit: int = DEFAULT_LIMIT
+    ):
+        self.market = market
+        self.clock = clock
+        self.port = port
+        self._app = create_simulator(market, clock, weight_limit=weight_limit)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="exchange-simulator", daemon=True)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`."""
+        return f"http://{HOST}:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        starting = asyncio.run_coroutine_threadsafe(start(self._app, self.port), self._loop)
+        try:
+            self._runner, self.port = starting.result(START_SECONDS)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._runner is not None:
+            cleaning = asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop)
+            cleaning.result(START_SECONDS)
+        self._stop()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(START_SECONDS)
