@@ -1,0 +1,53 @@
+/**
+ * The last known price of each coin, fed by the stream and by one first fetch.
+ *
+ * @typedef {object} Price
+ * @property {number} price
+ * @property {number | null} change_24h percent
+ * @property {string} source
+ * @property {number} age_seconds when it was received
+ * @property {boolean} stale
+ * @property {string | number} [timestamp] market time
+ * @property {number} receivedAt performance.now() of its receipt
+ */
+
+import { get } from './api.js';
+import { streamState, subscribe } from './stream.js';
+
+/** Without a live stream a price is old after so long, whatever it said of itself. */
+const OLD_WITHOUT_STREAM_SECONDS = 30;
+
+/** @type {Map<string, Price>} */
+const prices = new Map();
+/** @type {Set<(coins: string[]) => void>} */
+const listeners = new Set();
+
+/** @param {string} coin */
+export const priceOf = (coin) => prices.get(coin);
+
+/** @param {Price} price */
+export const ageSeconds = (price) => price.age_seconds + (performance.now() - price.receivedAt) / 1000;
+
+/** @param {Price} price */
+export function isStale(price) {
+  return price.stale || (streamState() !== 'live' && ageSeconds(price) > OLD_WITHOUT_STREAM_SECONDS);
+}
+
+/** Told which coins have a new price. @param {(coins: string[]) => void} listener */
+export function onPrices(listener) {
+  listeners.add(listener);
+}
+
+/** @param {string[]} coins */
+export async function fetchPrices(coins) {
+  if (coins.length) receive(await get('/api/market/prices', { coins: coins.join(',') }));
+}
+
+/** @param {Record<string, Omit<Price, 'receivedAt'>>} update */
+function receive(update) {
+  const receivedAt = performance.now();
+  for (const [coin, price] of Object.entries(update)) prices.set(coin, { ...price, receivedAt });
+  for (const listener of listeners) listener(Object.keys(update));
+}
+
+subscribe('price', receive);

@@ -1,0 +1,19 @@
+/** What the page shows is in its address, so that it can be kept, sent and gone back to. */
+
+/** @param {string} name */
+export const fromUrl = (name) => new URLSearchParams(location.search).get(name);
+
+/**
+ * Writes the values into the address without a new page; null takes one out.
+ *
+ * @param {Record<string, string | number | null>} values
+ */
+export function toUrl(values) {
+  const parameters = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === null) parameters.delete(name);
+    else parameters.set(name, String(value));
+  }
+  const query = parameters.toString().replaceAll('%2C', ',');
+  history.replaceState(null, '', query ? `?${query}` : location.pathname);
+}
