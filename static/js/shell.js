@@ -1,0 +1,142 @@
+/** What every page has around it: the language switch, the display settings, the status bar. */
+
+import { ApiError, get } from './api.js';
+import { byId, setText } from './element.js';
+import { formatAge, formatTime, isNumber, zoneName } from './format.js';
+import { t } from './i18n.js';
+import { PREFERENCES, preference, setPreference } from './preferences.js';
+import { onStreamState, streamState, subscribe } from './stream.js';
+
+const HEALTH_EVERY_MS = 15_000;
+const A_YEAR_SECONDS = 31_536_000;
+
+/** @typedef {'ok' | 'warn' | 'error' | 'unknown'} Light */
+
+/** Market time is the exchange's: in a replayed market it is not the clock on the wall. */
+let marketTimeMs = NaN;
+/** @type {any} */
+let health = null;
+let healthReceivedAt = 0;
+
+function listenForLanguage() {
+  const button = byId('language-switch');
+  button.addEventListener('click', () => {
+    document.cookie = `locale=${button.dataset['to']}; path=/; max-age=${A_YEAR_SECONDS}; samesite=lax`;
+    location.reload();
+  });
+}
+
+function listenForDisplay() {
+  const menu = byId('display-menu');
+  menu.addEventListener('click', (event) => {
+    const button = /** @type {HTMLElement} */ (event.target).closest('button');
+    const name = /** @type {HTMLElement | null} */ (button?.parentElement)?.dataset['preference'];
+    if (button && name) setPreference(name, button.value);
+  });
+  document.addEventListener('displaychange', showDisplay);
+  showDisplay();
+}
+
+function showDisplay() {
+  for (const name of Object.keys(PREFERENCES)) {
+    const buttons = document.querySelectorAll(`[data-preference="${name}"] button`);
+    for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (buttons)) {
+      button.setAttribute('aria-pressed', String(button.value === preference(name)));
+    }
+  }
+  showMarketTime();
+}
+
+/**
+ * @param {string} id
+ * @param {Light} state
+ * @param {string} text
+ * @param {string} [title]
+ */
+function showStatus(id, state, text, title = '') {
+  const node = byId(id);
+  node.dataset['state'] = state;
+  if (node.title !== title) node.title = title;
+  const value = node.querySelector('.status-value');
+  if (value) setText(value, text);
+}
+
+function showStream() {
+  const state = streamState();
+  if (state === 'live') showStatus('status-stream', 'ok', t('live'));
+  else if (state === 'connecting') showStatus('status-stream', 'unknown', t('connecting'));
+  else showStatus('status-stream', 'error', t('reconnecting'));
+}
+
+function showPrices() {
+  const prices = health?.prices;
+  if (!prices || !isNumber(prices.age_seconds)) {
+    showStatus('status-prices', health ? 'error' : 'unknown', health ? t('none yet') : '…');
+    return;
+  }
+  const age = prices.age_seconds + (performance.now() - healthReceivedAt) / 1000;
+  const text = [prices.source, formatAge(age)].filter(Boolean).join(' · ');
+  showStatus('status-prices', prices.stale ? 'warn' : 'ok', text, prices.stale ? t('These prices are old.') : '');
+}
+
+function showLoop() {
+  const scheduler = health?.scheduler;
+  if (!scheduler) showStatus('status-loop', 'unknown', '…');
+  else if (!scheduler.running) showStatus('status-loop', 'warn', t('off'));
+  else {
+    const next = scheduler.next_cycle;
+    const title = next ? t('Next cycle at %(time)s', { time: formatTime(next, 'full') }) : '';
+    showStatus('status-loop', 'ok', t('running'), title);
+  }
+}
+
+function showMarketTime() {
+  if (!isNumber(marketTimeMs)) return;
+  setText(byId('market-time'), `${formatTime(marketTimeMs, 'full')} ${zoneName()}`);
+}
+
+/** @param {unknown} time ISO 8601 or milliseconds; never goes back */
+function marketTimeIs(time) {
+  const milliseconds = typeof time === 'string' ? Date.parse(time) : Number(time);
+  if (!isNumber(milliseconds) || milliseconds <= marketTimeMs) return;
+  marketTimeMs = milliseconds;
+  showMarketTime();
+}
+
+async function fetchHealth() {
+  if (document.hidden) return;
+  try {
+    health = await get('/api/health');
+    healthReceivedAt = performance.now();
+    marketTimeIs(health.now);
+    showPrices();
+    showLoop();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    health = null;
+    showStatus('status-prices', 'error', t('unreachable'));
+    showStatus('status-loop', 'unknown', t('unreachable'));
+  }
+}
+
+/** @param {Record<string, { source: string, age_seconds: number, stale: boolean, timestamp?: string | number }>} update */
+function pricesArrived(update) {
+  const newest = Object.values(update).sort((one, other) => one.age_seconds - other.age_seconds)[0];
+  if (!newest) return;
+  if (health) {
+    health.prices = { source: newest.source, age_seconds: newest.age_seconds, stale: newest.stale };
+    healthReceivedAt = performance.now();
+    showPrices();
+  }
+  marketTimeIs(newest.timestamp);
+}
+
+listenForLanguage();
+listenForDisplay();
+showStream();
+onStreamState(showStream);
+subscribe('price', pricesArrived);
+fetchHealth();
+setInterval(fetchHealth, HEALTH_EVERY_MS);
+setInterval(showPrices, 1_000);
+document.addEventListener('visibilitychange', fetchHealth);
