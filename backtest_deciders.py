@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from backtest_exits import NEVER
 from backtest_market import Grid
 from domain import (
     AccountInfo,
@@ -29,11 +30,12 @@ from paper_execution import in_order
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
 
-NEVER = 2**62
-
 
 class Decider(Protocol):
     """What the engine asks."""
+
+    def opening(self) -> list[tuple[str, Decision]]:
+        """Decisions made before the first bar of the range, closes first."""
 
     def next_bar(self, at: int, account: Account) -> int:
         """The first grid index ≥ `at` at whose close there may be a decision, or NEVER."""
@@ -52,6 +54,10 @@ class SignalDecider:
             for coin, bars in grid.coins.items()
         }
         self._next: dict[str, tuple[Side | None, int]] = {}
+
+    def opening(self) -> list[tuple[str, Decision]]:
+        """Nothing: it is first asked at the close of the first bar."""
+        return []
 
     def next_bar(self, at: int, account: Account) -> int:
         """The nearest signal that its coin's state makes matter."""
@@ -97,24 +103,37 @@ class _CoinSignals:
     def on(self, at: int) -> tuple[bool, bool, bool]:
         bar = int(np.searchsorted(self._grid_of, at))
         signals = self._signals
-        return bool(signals.enter_long[bar]), bool(signals.enter_short[bar]), bool(signals.close[bar])
+        return (
+            bool(signals.enter_long[bar]),
+            bool(signals.enter_short[bar]),
+            bool(signals.close[bar]),
+        )
 
 
 class ScriptDecider:
-    """A script: each decision is made at the first close at or after its time.
+    """A script: each decision is made at the close of the grid index that `decided_at` gives.
 
-    What is due at the very start of the range fills there, as if it had been made at the close
-    of the bar before.
+    An index before the range's first bar is its very start. `outside` are the decisions that the
+    range does not reach: made before it began, or after its last bar.
     """
 
-    def __init__(self, trader: ScriptedTrader, grid: Grid):
-        interval = grid.interval.milliseconds
+    def __init__(
+        self, trader: ScriptedTrader, grid: Grid, start_ms: int, decided_at: Callable[[int], int]
+    ):
+        self._first = grid.first
         self._decisions: dict[int, dict[str, list[Decision]]] = {}
+        self.outside: list[tuple[int, str, Decision]] = []
         for time_ms, coin, decision in trader.script:
-            at = int(np.searchsorted(grid.open_time + interval, time_ms))
-            at = max(at, grid.first - 1)
-            self._decisions.setdefault(at, {}).setdefault(coin, []).append(decision)
+            at = decided_at(time_ms)
+            if time_ms < start_ms or at >= len(grid):
+                self.outside.append((time_ms, coin, decision))
+            else:
+                self._decisions.setdefault(at, {}).setdefault(coin, []).append(decision)
         self._times = np.array(sorted(self._decisions), dtype=np.int64)
+
+    def opening(self) -> list[tuple[str, Decision]]:
+        """What the list says for the very start."""
+        return in_order(self._decisions.get(self._first - 1, {}))
 
     def next_bar(self, at: int, account: Account) -> int:
         """The next bar of the list."""
@@ -141,6 +160,10 @@ class BarByBarDecider:
         self._every = decide_every
         self._value = value
         self._previous_time: int | None = None
+
+    def opening(self) -> list[tuple[str, Decision]]:
+        """Nothing: it is first asked at the close of the first bar."""
+        return []
 
     def next_bar(self, at: int, account: Account) -> int:
         """Every `decide_every`-th bar of the range."""

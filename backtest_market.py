@@ -63,6 +63,15 @@ class Grid:
         """When the bar at a grid index closes."""
         return int(self.open_time[at]) + self.interval.milliseconds
 
+    def first_open_from(self, time_ms: int) -> int:
+        """The first grid index of the range whose bar opens at or after a time."""
+        return max(int(np.searchsorted(self.open_time, time_ms)), self.first)
+
+    def first_close_from(self, time_ms: int) -> int:
+        """The first grid index of the range whose bar closes at or after a time."""
+        opened = time_ms - self.interval.milliseconds
+        return max(int(np.searchsorted(self.open_time, opened)), self.first)
+
 
 def align(history: Mapping[str, KlineSeries], interval: Interval, start_ms: int) -> Grid:
     """All coins' bars on one grid; a coin's missing bars are simply absent."""

@@ -17,14 +17,9 @@ from enum import StrEnum
 import numpy as np
 
 import ledger
-from backtest_deciders import (
-    NEVER,
-    BarByBarDecider,
-    Decider,
-    ScriptDecider,
-    SignalDecider,
-)
-from backtest_market import CoinBars, Grid, align
+from backtest_deciders import BarByBarDecider, Decider, ScriptDecider, SignalDecider
+from backtest_exits import NEVER, ExitWatches
+from backtest_market import CoinBars, align
 from domain import (
     HOUR_MS,
     Decision,
@@ -33,15 +28,21 @@ from domain import (
     Interval,
     KlineSeries,
     Portfolio,
-    Position,
-    Reason,
+    Signal,
     TimeArray,
     Trader,
 )
 from errors import InvalidInput
-from exits import ExitHit, ExitLevels, exit_levels, first_exit
+from exits import ExitHit
 from ledger import Account
-from paper_execution import ExecutionRules, Instrument, Outcome, execute, execute_exit
+from paper_execution import (
+    ExecutionRules,
+    Instrument,
+    Outcome,
+    closes_first,
+    execute,
+    execute_exit,
+)
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
 
@@ -61,6 +62,15 @@ class Funding:
 
     rate: Decimal
     every_hours: int = 8
+
+    @property
+    def period_ms(self) -> int:
+        """The time between two settlements."""
+        return self.every_hours * HOUR_MS
+
+    def settlements(self, after_ms: int, until_ms: int) -> int:
+        """How many settlements lie in after_ms < time ≤ until_ms."""
+        return until_ms // self.period_ms - after_ms // self.period_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +115,6 @@ class Cancelled(Exception):
 
 
 @dataclass(slots=True)
-class _Watch:
-    """Exits of one open position, searched up to bar `searched` of its coin."""
-
-    levels: ExitLevels
-    searched: int
-    best_price: float
-    found: tuple[int, ExitHit] | None = None
-
-
-@dataclass(slots=True)
 class _Run:
     """The moving parts of one run."""
 
@@ -123,7 +123,6 @@ class _Run:
     refusals: list[tuple[int, Outcome]] = field(default_factory=list)
     refusal_count: int = 0
     due: dict[int, list[tuple[str, Decision]]] = field(default_factory=dict)
-    watches: dict[str, _Watch] = field(default_factory=dict)
     curve_from: int = 0
     bars_in_position: int = 0
 
@@ -144,94 +143,105 @@ class BacktestEngine:
         self.progress = progress or (lambda share: None)
 
     def run_backtest(self, history: Mapping[str, KlineSeries]) -> BacktestResult:
-        """Replay `history` (bars of the range, and warm-up bars before it, for every coin).
+        """Replay `history`: for every coin the closed bars of the range, and warm-up before it.
 
-        Raises InvalidInput (no_data) where the range has no bar. `progress` is called with the
-        share done and may raise to cancel.
+        Bars from `end_ms` on are left out. Raises InvalidInput (no_data) where a coin has no bar
+        in the range. `progress` is called with the share done and may raise to cancel.
         """
         config = self.config
-        self.grid = align(history, config.interval, config.start_ms)
-        if self.grid.first >= len(self.grid):
-            raise InvalidInput("There are no bars in this range.", code="no_data")
+        self.history = {coin: _bars_of_range(coin, history, config) for coin in config.coins}
+        self.grid = align(self.history, config.interval, config.start_ms)
         self.state = _Run(Account.opened_with(config.initial_capital), curve_from=self.grid.first)
         self.cash_curve = np.zeros(len(self.grid))
         self.value_curve = np.zeros(len(self.grid))
+        self.watches = ExitWatches(self.grid, config.rules.maintenance_margin_rate)
+        self.funding_bars = self._funding_bars()
         self.decider = self._decider()
         self._replay()
-        return self._result(history)
+        return self._result()
 
     # ------------------------------------------------------------------------------ the loop
 
     def _replay(self) -> None:
-        at = self.grid.first
-        self._queue_opening_orders(at)
-        length = len(self.grid)
+        first, length = self.grid.first, len(self.grid)
+        for coin, decision in self.decider.opening():
+            self._order(first - 1, coin, decision)
+        at = first
         while (at := self._next_event(at)) < length:
             self._advance_curve(at)
             self._live_through_bar(at)
-            self.progress((at - self.grid.first) / (length - self.grid.first))
+            self.progress((at - first) / (length - first))
             at += 1
         self._advance_curve(length)
-
-    def _queue_opening_orders(self, first: int) -> None:
-        """What a script wants done at the very start fills in the first bar."""
-        if isinstance(self.decider, ScriptDecider) and first > 0 or self._starts_before_data():
-            for coin, decision in self.decider.decide(first - 1, self.state.account):
-                self._order(first - 1, coin, decision)
-
-    def _starts_before_data(self) -> bool:
-        return isinstance(self.decider, ScriptDecider)
+        self.progress(1.0)
 
     def _next_event(self, at: int) -> int:
-        """The first grid index ≥ `at` at which anything happens."""
+        """The first grid index ≥ `at` at which anything happens, or NEVER."""
+        last = len(self.grid) - 1
+        if at > last:
+            return NEVER
         state = self.state
         event = min(self.decider.next_bar(at, state.account), min(state.due, default=NEVER))
         event = min(event, self._next_funding(at))
-        for coin in state.watches:
-            event = min(event, self._next_exit(coin, at, min(event, len(self.grid) - 1)))
-        return event
+        return min(event, self.watches.next_bar(min(event, last)))
 
     def _live_through_bar(self, at: int) -> None:
+        fill = self.config.fill
         self._pay_funding(at)
         self._exit_positions(at, at_open=True)
-        for coin, decision in _closes_first(self.state.due.pop(at, [])):
-            self._execute(coin, decision, at, at_open=True)
+        if fill is FillTiming.NEXT_OPEN:
+            self._fill_due_orders(at)
         self._exit_positions(at, at_open=False)
         if self.decider.next_bar(at, self.state.account) == at:
             for coin, decision in self.decider.decide(at, self.state.account):
                 self._order(at, coin, decision)
+        if fill is FillTiming.CLOSE:
+            self._fill_due_orders(at)
 
     # ---------------------------------------------------------------------------- decisions
 
     def _decider(self) -> Decider:
+        config, grid = self.config, self.grid
         if isinstance(self.trader, ScriptedTrader):
-            return ScriptDecider(self.trader, self.grid)
-        if isinstance(self.trader, Strategy) and self.config.decide_every == 1:
-            return SignalDecider(self.trader, self.grid)
-        return BarByBarDecider(
-            self.trader, self.grid, self.config.decide_every, self._portfolio_at_close
-        )
+            decided_at = grid.first_close_from
+            if config.fill is FillTiming.NEXT_OPEN:
+                decided_at = self._bar_before_next_open
+            script = ScriptDecider(self.trader, grid, config.start_ms, decided_at)
+            for time_ms, coin, decision in script.outside:
+                self._refused(time_ms, Outcome(coin, decision, "refused", "outside_range"))
+            return script
+        if isinstance(self.trader, Strategy) and config.decide_every == 1:
+            return SignalDecider(self.trader, grid)
+        return BarByBarDecider(self.trader, grid, config.decide_every, self._portfolio_at_close)
+
+    def _bar_before_next_open(self, time_ms: int) -> int:
+        return self.grid.first_open_from(time_ms) - 1
 
     def _order(self, at: int, coin: str, decision: Decision) -> None:
-        """Fill at this close, or queue for the coin's next open."""
-        bars = self.grid.coins[coin]
-        if self.config.fill is FillTiming.CLOSE:
-            if at >= self.grid.first:
-                self._execute(coin, decision, at, at_open=False)
-            return
-        bar = bars.bar_from(at + 1) if at + 1 < len(self.grid) else None
-        if bar is not None:
+        """Queue what was decided at the close of `at` for the bar of its coin that fills it."""
+        bars = self.grid.coins.get(coin)
+        fills_from = at if self.config.fill is FillTiming.CLOSE else at + 1
+        bar = bars.bar_from(fills_from) if bars and fills_from < len(self.grid) else None
+        if bars is not None and bar is not None:
             self.state.due.setdefault(int(bars.grid_of[bar]), []).append((coin, decision))
+        elif decision.signal is not Signal.HOLD:
+            reason = "coin_not_in_pool" if bars is None else "no_next_bar"
+            time_ms = self.grid.close_time(at)
+            self._refused(time_ms, Outcome(coin, decision, "refused", reason))
 
-    def _execute(self, coin: str, decision: Decision, at: int, at_open: bool) -> None:
+    def _fill_due_orders(self, at: int) -> None:
+        for coin, decision in closes_first(self.state.due.pop(at, [])):
+            self._execute(coin, decision, at)
+
+    def _execute(self, coin: str, decision: Decision, at: int) -> None:
         state = self.state
+        at_open = self.config.fill is FillTiming.NEXT_OPEN
         time_ms = int(self.grid.open_time[at]) if at_open else self.grid.close_time(at)
-        marks = self._marks(at, at_open, coin)
         state.account, outcome = execute(
             state.account,
             coin,
             decision,
-            marks,
+            self._marks(at, at_open, coin),
             self.config.rules,
             time_ms,
             self.instruments.get(coin),
@@ -239,9 +249,20 @@ class BacktestEngine:
         if outcome.entry is not None:
             self._booked(outcome.entry, at if at_open else at + 1)
         elif outcome.status == "refused":
-            state.refusal_count += 1
-            if len(state.refusals) < MOST_REFUSALS_KEPT:
-                state.refusals.append((time_ms, outcome))
+            self._refused(time_ms, outcome)
+
+    def _booked(self, entry: Entry, watched_from: int) -> None:
+        """Keep the ledger's line, and watch what the position has become."""
+        coin = entry.fill.coin
+        self.state.entries.append(entry)
+        self.watches.follow(coin, self.state.account.positions.get(coin), watched_from)
+
+    def _refused(self, time_ms: int, outcome: Outcome) -> None:
+        self.state.refusal_count += 1
+        if len(self.state.refusals) < MOST_REFUSALS_KEPT:
+            self.state.refusals.append((time_ms, outcome))
+
+    # -------------------------------------------------------------------------------- marks
 
     def _marks(self, at: int, at_open: bool, coin: str | None = None) -> dict[str, Decimal]:
         """Exact prices of the held coins and of `coin`: opens of this bar, or last closes."""
@@ -258,93 +279,48 @@ class BacktestEngine:
     def _portfolio_at_close(self, at: int, account: Account) -> Portfolio:
         return ledger.value(account, self._marks(at, at_open=False))
 
-    # -------------------------------------------------------------------------------- exits
-
-    def _booked(self, entry: Entry, exits_from: int) -> None:
-        """Keep the ledger's line, and watch what the position has become from `exits_from` on."""
-        state = self.state
-        state.entries.append(entry)
-        coin = entry.fill.coin
-        known = state.watches.pop(coin, None)
-        position = state.account.positions.get(coin)
-        if position is None:
-            return
-        levels = exit_levels(position, self.config.rules.maintenance_margin_rate)
-        if not levels.any or exits_from >= len(self.grid):
-            return
-        bar = self.grid.coins[coin].bar_from(exits_from)
-        if bar is not None:
-            state.watches[coin] = _Watch(levels, bar, self._best_price(position, known, bar))
-
-    def _best_price(self, position: Position, known: _Watch | None, bar: int) -> float:
-        """The best price before `bar`: of the watch so far, searched on to it, or the entry's."""
-        if known is None:
-            assert position.best_price is not None
-            return float(position.best_price)
-        if known.found is None:
-            return known.best_price
-        bars = self.grid.coins[position.coin]
-        best = np.max if position.side.sign > 0 else np.min
-        extremes = bars.series.high if position.side.sign > 0 else bars.series.low
-        return float(best(np.append(extremes[known.searched : bar], known.best_price)))
-
-    def _next_exit(self, coin: str, at: int, horizon: int) -> int:
-        """The grid index of the coin's next exit, searched no further than `horizon`."""
-        watch = self.state.watches[coin]
-        bars = self.grid.coins[coin]
-        stop = int(bars.bar_at[horizon]) + 1
-        if watch.found is None and watch.searched < stop:
-            bar, hit, best = first_exit(
-                watch.levels, bars.series, watch.searched, stop, watch.best_price
-            )
-            watch.searched, watch.best_price = bar, best
-            watch.found = None if hit is None else (bar, hit)
-        return NEVER if watch.found is None else int(bars.grid_of[watch.found[0]])
+    # -------------------------------------------------------------------- exits and funding
 
     def _exit_positions(self, at: int, at_open: bool) -> None:
-        """Carry out the exits of this bar: those that its open has passed, or the others."""
-        for coin in list(self.state.watches):
-            if self._next_exit(coin, at, at) != at:
-                continue
-            found = self.state.watches[coin].found
-            assert found is not None
-            bars = self.grid.coins[coin]
-            passed = found[1].price == bars.open_price(at)
-            if passed or not at_open:
-                self._exit(coin, found[1], at, passed)
+        """Carry out the exits of this bar: those that its open has passed, or all."""
+        for coin, hit in self.watches.hits(at):
+            if hit.at_open or not at_open:
+                self._exit(coin, hit, at)
 
-    def _exit(self, coin: str, hit: ExitHit, at: int, at_open: bool) -> None:
+    def _exit(self, coin: str, hit: ExitHit, at: int) -> None:
         state = self.state
-        position = state.account.positions[coin]
-        time_ms = int(self.grid.open_time[at]) if at_open else self.grid.close_time(at)
+        time_ms = int(self.grid.open_time[at]) if hit.at_open else self.grid.close_time(at)
         state.account, entry = execute_exit(
-            state.account, position, hit, self.config.rules, time_ms
+            state.account, state.account.positions[coin], hit, self.config.rules, time_ms
         )
         self._booked(entry, at)
 
-    # ------------------------------------------------------------------------------ funding
+    def _funding_bars(self) -> TimeArray:
+        """Grid indices at whose open a settlement is due: at it, or since the bar before."""
+        if self.config.funding is None:
+            return np.empty(0, dtype=np.int64)
+        return np.flatnonzero(np.diff(self.grid.open_time // self.config.funding.period_ms)) + 1
 
     def _next_funding(self, at: int) -> int:
-        funding = self.config.funding
-        if funding is None or not self.state.account.positions:
+        if not self.state.account.positions:
             return NEVER
-        period = funding.every_hours * HOUR_MS
-        time_ms = int(self.grid.open_time[at]) if at < len(self.grid) else 0
-        due = -(-time_ms // period) * period
-        return int(np.searchsorted(self.grid.open_time, due))
+        place = int(np.searchsorted(self.funding_bars, at))
+        return int(self.funding_bars[place]) if place < len(self.funding_bars) else NEVER
 
     def _pay_funding(self, at: int) -> None:
-        funding = self.config.funding
-        if funding is None:
+        """Every settlement since the bar before, at this bar's open price."""
+        funding, account = self.config.funding, self.state.account
+        if funding is None or not account.positions:
             return
-        time_ms = int(self.grid.open_time[at])
-        if time_ms % (funding.every_hours * HOUR_MS):
-            return
-        for coin, position in list(self.state.account.positions.items()):
+        time_ms, before = int(self.grid.open_time[at]), int(self.grid.open_time[at - 1])
+        for coin, position in account.positions.items():
             mark = self._price(self.grid.coins[coin], at, at_open=True)
-            fill = ledger.funding_fill(position, mark, funding.rate, time_ms)
-            self.state.account, entry = ledger.post(self.state.account, fill)
-            self._booked(entry, at)
+            for _ in range(funding.settlements(max(before, position.opened_at), time_ms)):
+                fill = ledger.funding_fill(
+                    self.state.account.positions[coin], mark, funding.rate, time_ms
+                )
+                self.state.account, entry = ledger.post(self.state.account, fill)
+                self._booked(entry, at)
 
     # -------------------------------------------------------------------------- equity curve
 
@@ -363,7 +339,7 @@ class BacktestEngine:
             state.bars_in_position += until - state.curve_from
         state.curve_from = until
 
-    def _result(self, history: Mapping[str, KlineSeries]) -> BacktestResult:
+    def _result(self) -> BacktestResult:
         state, grid = self.state, self.grid
         return BacktestResult(
             config=self.config,
@@ -375,5 +351,20 @@ class BacktestEngine:
             cash=self.cash_curve[grid.first :],
             positions_value=self.value_curve[grid.first :],
             bars_in_position=state.bars_in_position,
-            history=history,
+            history=self.history,
         )
+
+
+def _bars_of_range(
+    coin: str, history: Mapping[str, KlineSeries], config: BacktestConfig
+) -> KlineSeries:
+    """The coin's closed bars up to the end of the range."""
+    series = history[coin].closed() if coin in history else KlineSeries.empty(config.interval)
+    first, end = np.searchsorted(series.open_time, [config.start_ms, config.end_ms])
+    if first >= end:
+        raise InvalidInput(
+            f"There are no bars of {coin} in this range.",
+            code="no_data",
+            fields={"coins": f"{coin} has no bars in this range"},
+        )
+    return series.slice(0, int(end))

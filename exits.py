@@ -28,6 +28,7 @@ class ExitHit:
 
     reason: Reason
     price: Decimal
+    at_open: bool = False  # whether the bar's open had passed it already
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,10 @@ def _exit_in_bar(
         adverse.append((Reason.TRAILING_STOP, _trailing_level(levels, best_before)))
     passed_at_open = [reason for reason, price in adverse if sign * (bar_open - float(price)) <= 0]
     if passed_at_open:
-        return ExitHit(_gap_reason(passed_at_open), exact_price(bar_open))
+        return ExitHit(_gap_reason(passed_at_open), exact_price(bar_open), at_open=True)
     target = levels.target
     if target is not None and sign * (bar_open - float(target)) >= 0:
-        return ExitHit(Reason.PROFIT_TARGET, exact_price(bar_open))
+        return ExitHit(Reason.PROFIT_TARGET, exact_price(bar_open), at_open=True)
     touched = [(reason, price) for reason, price in adverse if sign * (worst - float(price)) <= 0]
     if touched:
         reason, price = max(touched, key=lambda level: sign * level[1])
@@ -165,6 +166,8 @@ def _candidate_bars(
     running = np.maximum.accumulate if sign > 0 else np.minimum.accumulate
     best_before = running(np.concatenate(([best_price], best)))
     if levels.trailing_share is not None:
-        trailing = best_before[:-1] * (1 - sign * levels.trailing_share)
+        # A price step of room, since the exact level is rounded to that step.
+        step = sign * float(ledger.PRICE_STEP)
+        trailing = best_before[:-1] * (1 - sign * levels.trailing_share) + step
         hits |= worst <= trailing if sign > 0 else worst >= trailing
     return hits, best_before

@@ -231,9 +231,9 @@ def replay(initial_capital: Decimal, fills: Iterable[Fill]) -> Account:
 
 
 def _check_amounts(fill: Fill) -> None:
-    if not ZERO < fill.quantity < LARGEST_AMOUNT:
+    if not fill.quantity.is_finite() or not ZERO < fill.quantity < LARGEST_AMOUNT:
         raise OrderRefused("The quantity must be a positive number.", code="invalid_quantity")
-    if not ZERO < fill.price < LARGEST_AMOUNT:
+    if not fill.price.is_finite() or not ZERO < fill.price < LARGEST_AMOUNT:
         raise OrderRefused("The price must be a positive number.", code="invalid_price")
     if not fill.fee.is_finite() or (fill.kind is not FillKind.FUNDING and fill.fee < 0):
         raise OrderRefused("The fee must be a number, not negative.", code="invalid_fee")
@@ -248,7 +248,7 @@ def _post_open(account: Account, fill: Fill) -> tuple[Account, Entry]:
             f"A {held.side} position in {fill.coin} is open: close it first.",
             code="opposite_position_open",
         )
-    if not ONE <= fill.leverage < LARGEST_AMOUNT:
+    if not fill.leverage.is_finite() or not ONE <= fill.leverage < LARGEST_AMOUNT:
         raise OrderRefused("The leverage must be at least 1.", code="invalid_leverage")
     cost = _money(fill.quantity * fill.price)
     margin = _money_down(cost / fill.leverage)

@@ -6,9 +6,9 @@ ledger. Pure: it is given prices and times. A refusal is a result with a stable 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import ledger
 from domain import Decision, Decisions, Entry, Exits, Fill, FillKind, Position, Reason, Side, Signal
@@ -57,9 +57,15 @@ def in_order(decisions: Decisions) -> list[tuple[str, Decision]]:
         for coin, answer in decisions.items()
         for decision in (answer if isinstance(answer, Sequence) else (answer,))
     ]
+    return closes_first(pairs)
+
+
+def closes_first(pairs: Iterable[tuple[str, Decision]]) -> list[tuple[str, Decision]]:
+    """The same pairs, closes before everything else, otherwise in their order."""
     return sorted(pairs, key=lambda pair: pair[1].signal is not Signal.CLOSE_POSITION)
 
 
+@ledger.exact
 def execute(
     account: Account,
     coin: str,
@@ -73,6 +79,8 @@ def execute(
     """Carry out one decision at the coin's mark; the account comes back unchanged if refused."""
     if decision.signal is Signal.HOLD:
         return account, Outcome(coin, decision, "held")
+    if coin not in marks:
+        return account, Outcome(coin, decision, "refused", "no_price")
     try:
         if decision.signal is Signal.CLOSE_POSITION:
             fill = _closing_fill(account, coin, decision, marks[coin], rules, instrument)
@@ -87,6 +95,7 @@ def execute(
     return account, Outcome(coin, decision, "filled", None, changes, entry)
 
 
+@ledger.exact
 def execute_exit(
     account: Account, position: Position, hit: ExitHit, rules: ExecutionRules, time_ms: int
 ) -> tuple[Account, Entry]:
@@ -147,7 +156,7 @@ def _closing_fill(
         raise OrderRefused(f"No position in {coin} is open.", code="no_position")
     quantity = position.quantity
     if decision.quantity is not None and decision.quantity < quantity:
-        quantity = decision.quantity
+        quantity = decision.quantity.quantize(ledger.QUANTITY_STEP, rounding=ROUND_DOWN)
         if instrument is not None:
             quantity = ledger.round_down_to_step(quantity, instrument.lot_size)
     price = ledger.slipped_price(mark, position.side is Side.SHORT, rules.slippage_bps)

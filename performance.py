@@ -14,7 +14,7 @@ from decimal import Decimal
 import numpy as np
 
 from domain import DAY_MS, Entry, FillKind, FloatArray, Reason, Side, TimeArray
-from ledger import ZERO
+from ledger import ZERO, exact
 
 DAYS_A_YEAR = 365
 
@@ -77,6 +77,7 @@ class _OpenTrip:
         )  # fmt: skip
 
 
+@exact
 def round_trips(entries: Iterable[Entry]) -> list[RoundTrip]:
     """The closed round trips of a ledger, in the order of their closing."""
     open_trips: dict[str, _OpenTrip] = {}

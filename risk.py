@@ -65,6 +65,7 @@ class Verdict:
     refusal: str | None = None
 
 
+@ledger.exact
 def judge_entry(
     profile: RiskProfile | None,
     coin: str,
@@ -93,8 +94,8 @@ def judge_entry(
         if quantity > most:
             changes.append(limit)
             quantity = max(most, ZERO).quantize(QUANTITY_STEP, rounding=ROUND_DOWN)
-    if changes and not quantity:
-        return Verdict(decision, ZERO, tuple(changes), refusal=changes[-1])
+            if not quantity:
+                return Verdict(decision, ZERO, tuple(changes), refusal=limit)
     return Verdict(decision, quantity, tuple(changes))
 
 

@@ -1,0 +1,89 @@
+"""Exits of a backtest's open positions, found ahead by searching their bars.
+
+A position is watched from the bar after its fill on (from that bar itself where it filled at the
+open). What changes a position (an add, a partial close, a funding) starts its watch anew, with
+the best price that it had reached before that bar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from backtest_market import CoinBars, Grid
+from domain import Position, Side
+from exits import ExitHit, ExitLevels, exit_levels, first_exit
+
+NEVER = 2**62
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One position, watched from bar `since` of its coin on and searched up to bar `searched`."""
+
+    levels: ExitLevels
+    since: int
+    best_before: float  # the best price before bar `since`
+    searched: int
+    best_searched: float  # the best price before bar `searched`
+    found: tuple[int, ExitHit] | None = None
+
+    def best_price_before(self, bar: int, bars: CoinBars) -> float:
+        """The best price before `bar`, whatever has been searched beyond it."""
+        if self.levels.side is Side.LONG:
+            return float(np.max(bars.series.high[self.since : bar], initial=self.best_before))
+        return float(np.min(bars.series.low[self.since : bar], initial=self.best_before))
+
+
+class ExitWatches:
+    """The watches of all open positions; a maintenance margin rate of None never liquidates."""
+
+    def __init__(self, grid: Grid, maintenance_margin_rate: Decimal | None):
+        self._grid = grid
+        self._maintenance_margin_rate = maintenance_margin_rate
+        self._watches: dict[str, _Watch] = {}
+
+    def follow(self, coin: str, position: Position | None, at: int) -> None:
+        """Watch what the coin's position has become from grid index `at` on; None ends it."""
+        before = self._watches.pop(coin, None)
+        if position is None or at >= len(self._grid):
+            return
+        bars = self._grid.coins[coin]
+        bar = bars.bar_from(at)
+        if bar is None:
+            return
+        if before is not None:
+            best = before.best_price_before(bar, bars)
+        else:
+            best = float(position.best_price or position.entry_price)
+        levels = exit_levels(position, self._maintenance_margin_rate)
+        self._watches[coin] = _Watch(levels, bar, best, bar, best)
+
+    def next_bar(self, horizon: int) -> int:
+        """The grid index of the first exit up to `horizon`, or NEVER."""
+        first = NEVER
+        for coin in self._watches:
+            first = min(first, self._next_of(coin, min(first, horizon)))
+        return first
+
+    def hits(self, at: int) -> list[tuple[str, ExitHit]]:
+        """The exits that the bars at grid index `at` reach."""
+        reached = []
+        for coin, watch in self._watches.items():
+            if self._next_of(coin, at) == at:
+                assert watch.found is not None
+                reached.append((coin, watch.found[1]))
+        return reached
+
+    def _next_of(self, coin: str, horizon: int) -> int:
+        watch, bars = self._watches[coin], self._grid.coins[coin]
+        stop = int(bars.bar_at[horizon]) + 1
+        if watch.found is None and watch.searched < stop and watch.levels.any:
+            bar, hit, best = first_exit(
+                watch.levels, bars.series, watch.searched, stop, watch.best_searched
+            )
+            watch.searched, watch.best_searched = bar, best
+            watch.found = None if hit is None else (bar, hit)
+        return NEVER if watch.found is None else int(bars.grid_of[watch.found[0]])
