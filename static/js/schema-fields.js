@@ -1,0 +1,125 @@
+/**
+ * Fields made from a JSON Schema, as pydantic writes it for a trader's parameters.
+ *
+ *     const fields = schemaFields(byId('params'), trader.params_schema, model.params);
+ *     await post('/api/models', { params: fields.values() });
+ *
+ * Numbers, whole numbers, switches, choices and text get their own controls; anything deeper is
+ * edited as JSON.
+ */
+
+import { ApiError } from './api.js';
+import { element, replaceContent } from './element.js';
+import { field, select } from './fields.js';
+import { t } from './i18n.js';
+
+/**
+ * @param {Element} container emptied first
+ * @param {any} schema of an object
+ * @param {Record<string, unknown>} [current] else each property's default
+ * @param {string} [prefix] under which the API names the fields
+ * @returns {{ values: () => Record<string, unknown> }} what is filled in, of which empty fields are
+ *   left out; ApiError where JSON is not valid
+ */
+export function schemaFields(container, schema, current = {}, prefix = 'params.') {
+  const properties = Object.entries(schema.properties ?? {}).map(([name, given]) => {
+    const property = resolved(given, schema);
+    return propertyField(name, property, current[name] ?? property.default, prefix);
+  });
+  replaceContent(container, ...properties.map(({ node }) => node));
+  return {
+    values: () =>
+      Object.fromEntries(
+        properties.map(({ name, read }) => [name, read()]).filter(([, value]) => value !== undefined),
+      ),
+  };
+}
+
+/**
+ * @param {any} property
+ * @param {any} schema
+ */
+function resolved(property, schema) {
+  const reference = property.$ref ?? property.allOf?.[0]?.$ref;
+  if (!reference) return property;
+  return { ...schema.$defs?.[reference.split('/').at(-1)], ...property };
+}
+
+/**
+ * @param {string} name
+ * @param {any} property
+ * @param {any} value
+ * @param {string} prefix
+ */
+function propertyField(name, property, value, prefix) {
+  const { control, read } = controlFor(name, property, value, prefix);
+  const hint = [property.description ? t(property.description) : '', rangeText(property)].filter(Boolean).join(' · ');
+  return { name, read, node: field({ name: prefix + name, label: t(property.title ?? name), control, hint }) };
+}
+
+/**
+ * @param {string} name
+ * @param {any} property
+ * @param {any} value
+ * @param {string} prefix
+ * @returns {{ control: import('./fields.js').Control, read: () => unknown }}
+ */
+function controlFor(name, property, value, prefix) {
+  if (property.enum) {
+    const choices = Object.fromEntries(property.enum.map((/** @type {string} */ choice) => [choice, t(choice)]));
+    const control = select(choices, value);
+    return { control, read: () => control.value };
+  }
+  if (property.type === 'boolean') {
+    const control = element('input', { type: 'checkbox', checked: value === true });
+    return { control, read: () => control.checked };
+  }
+  if (property.type === 'number' || property.type === 'integer') return numberControl(property, value);
+  if (property.type === 'string') {
+    const control = element('input', { class: 'input', type: 'text', maxlength: property.maxLength, value });
+    return { control, read: () => control.value || undefined };
+  }
+  const text = value === undefined ? '' : JSON.stringify(value, null, 2);
+  const control = element('textarea', { class: 'textarea code', rows: 6, spellcheck: 'false' }, text);
+  return { control, read: () => parsed(control.value, prefix + name) };
+}
+
+/**
+ * @param {any} property
+ * @param {any} value
+ */
+function numberControl(property, value) {
+  const control = element('input', {
+    class: 'input',
+    type: 'number',
+    inputmode: 'decimal',
+    step: property.type === 'integer' ? 1 : 'any',
+    min: property.minimum,
+    max: property.maximum,
+    'data-above': property.exclusiveMinimum,
+    value,
+  });
+  return { control, read: () => (control.value === '' ? undefined : Number(control.value)) };
+}
+
+/**
+ * @param {string} text
+ * @param {string} name
+ */
+function parsed(text, name) {
+  if (!text.trim()) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    const reason = t('This is not valid JSON.');
+    throw new ApiError(reason, 400, 'invalid_input', { [name]: reason });
+  }
+}
+
+/** @param {any} property */
+function rangeText({ minimum, exclusiveMinimum, maximum }) {
+  const low = minimum ?? exclusiveMinimum;
+  if (low === undefined || maximum === undefined) return '';
+  const from = exclusiveMinimum === undefined ? String(low) : `> ${low}`;
+  return t('%(from)s to %(to)s', { from, to: maximum });
+}

@@ -1,0 +1,70 @@
+/** The API's stable words (sides, signals, reasons, outcomes, …) as people say them. */
+
+import { t } from './i18n.js';
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  long: t('Long'),
+  short: t('Short'),
+
+  buy_to_enter: t('Open long'),
+  sell_to_enter: t('Open short'),
+  close_position: t('Close'),
+  hold: t('Hold'),
+
+  open: t('Open'),
+  close: t('Close'),
+  liquidation: t('Liquidation'),
+  funding: t('Funding'),
+
+  signal: t('Signal'),
+  stop_loss: t('Stop loss'),
+  profit_target: t('Profit target'),
+  trailing_stop: t('Trailing stop'),
+  flatten: t('Closed by hand'),
+  end_of_run: t('End of the run'),
+
+  filled: t('Filled'),
+  held: t('Held'),
+  refused: t('Refused'),
+
+  off: t('Off'),
+  conservative: t('Conservative'),
+  balanced: t('Balanced'),
+  aggressive: t('Aggressive'),
+
+  running: t('Running'),
+  done: t('Done'),
+  failed: t('Failed'),
+  interrupted: t('Interrupted'),
+
+  max_leverage: t('Leverage limit'),
+  max_position: t('Position size limit'),
+  max_notional: t('Total exposure limit'),
+  max_risk: t('Risk per trade limit'),
+  max_open_positions: t('Open positions limit'),
+  confidence_too_low: t('Confidence too low'),
+  stop_on_wrong_side: t('Stop on the wrong side of the price'),
+  target_on_wrong_side: t('Target on the wrong side of the price'),
+  not_an_entry: t('Not an entry'),
+  invalid_leverage: t('Invalid leverage'),
+  invalid_quantity: t('Invalid quantity'),
+  invalid_price: t('Invalid price'),
+  below_min_notional: t('Below the minimum order size'),
+  insufficient_cash: t('Not enough cash'),
+  no_position: t('No open position'),
+  opposite_position_open: t('A position on the other side is open'),
+  coin_not_in_pool: t('Coin not in the pool'),
+  coin_inactive: t('Coin inactive'),
+  coin_stale: t('Price too old'),
+  stale_price: t('Price too old'),
+  no_price: t('No price'),
+};
+
+/** @param {string | null | undefined} code an unknown one is shown as it is, without underscores */
+export function word(code) {
+  return code ? (WORDS[code] ?? code.replaceAll('_', ' ')) : '';
+}
+
+/** @param {string} side @returns {string} the class of its badge */
+export const sideBadge = (side) => (side === 'long' ? 'badge badge-up' : 'badge badge-down');
