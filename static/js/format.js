@@ -123,6 +123,7 @@ const TIME_STYLES = {
   day: { year: 'numeric', month: 'short', day: 'numeric' },
   monthDay: { month: 'short', day: 'numeric' },
   month: { year: 'numeric', month: 'short' },
+  year: { year: 'numeric' },
   clock: { hour: '2-digit', minute: '2-digit' },
 };
 

@@ -287,7 +287,7 @@ function placeTimeTicks(scale) {
 /**
  * The axis ends where the lines end, not at the next round number.
  *
- * @param {import('chart.js').Chart} chart
+ * @param {import('chart.js').Chart<any, any, any>} chart
  * @param {Line[]} shown
  */
 function fitTimeAxis(chart, shown) {
@@ -301,7 +301,7 @@ function fitTimeAxis(chart, shown) {
 }
 
 /**
- * @param {import('chart.js').Chart} chart
+ * @param {import('chart.js').Chart<any, any, any>} chart
  * @param {number | null} time
  */
 function drawCrosshair(chart, time) {
