@@ -4,8 +4,8 @@ Pure functions over immutable accounts; no I/O, no clock. `post` books one `Fill
 new account with the ledger's line for it; `replay` folds fills into an account again. Formulas
 are those that Binance and OKX document for isolated-margin linear contracts.
 
-Exactness. Quantities and prices are multiples of 1e-12, money of 1e-18, and every operation
-runs with 60 digits, so that sums never round. A position books its cost Σ q·p and derives its
+Exactness. Quantities and prices are multiples of 1e-12, money of 1e-24 (so that q·p is exact),
+and every operation runs with 60 digits, so that sums never round. A position books its cost Σ q·p and derives its
 entry price from it; a partial close takes its share of cost and margin, the last close what is left.
 """
 
@@ -22,7 +22,7 @@ from errors import OrderRefused
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
-MONEY_STEP = Decimal("1e-18")
+MONEY_STEP = Decimal("1e-24")
 QUANTITY_STEP = Decimal("1e-12")
 PRICE_STEP = Decimal("1e-12")
 LARGEST_AMOUNT = Decimal("1e20")

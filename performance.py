@@ -100,20 +100,22 @@ def drawdown_series(equity: FloatArray) -> FloatArray:
 
 
 def longest_drawdown_ms(close_time: TimeArray, equity: FloatArray) -> int:
-    """The longest time between a peak and the bar that reached it again (or the end)."""
+    """The longest time from a peak, through a fall, to the bar that reached it again (or the end)."""
     if not len(equity):
         return 0
     at_peak = equity >= np.maximum.accumulate(equity)
     peak_times = np.maximum.accumulate(np.where(at_peak, close_time, close_time[0]))
     previous_peak = np.concatenate((peak_times[:1], peak_times[:-1]))
-    return int(np.max(close_time - previous_peak))
+    fallen = ~at_peak
+    fallen[1:] |= ~at_peak[:-1]
+    return int(np.max(close_time - previous_peak, where=fallen, initial=0))
 
 
 def daily_returns(close_time: TimeArray, equity: FloatArray, initial: float) -> FloatArray:
     """Returns from one UTC day's last value to the next's; the first from `initial`."""
     if not len(equity):
         return np.empty(0)
-    days = (close_time - 1) // DAY_MS
+    days = _day_of(close_time)
     last_of_day = np.flatnonzero(np.diff(days, append=days[-1] + 1))
     values = np.concatenate(([initial], equity[last_of_day]))
     before = values[:-1]
@@ -122,6 +124,11 @@ def daily_returns(close_time: TimeArray, equity: FloatArray, initial: float) -> 
         before = values[:-1]
     returns: FloatArray = values[1:] / before - 1
     return returns
+
+
+def _day_of(close_time: TimeArray) -> TimeArray:
+    """The UTC day that a bar closes; a close at midnight ends the day before."""
+    return (close_time - 1) // DAY_MS
 
 
 def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[str, float | None]:
@@ -139,7 +146,8 @@ def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[st
     deviation = float(np.std(returns, ddof=1))
     downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
     mean = float(np.mean(returns))
-    cagr = _compound_growth(float(equity[-1]) / initial, len(returns) / DAYS_A_YEAR)
+    days = _day_of(close_time[-1]) - _day_of(close_time[0]) + 1
+    cagr = _compound_growth(float(equity[-1]) / initial, days / DAYS_A_YEAR)
     worst = float(np.max(drawdown_series(np.concatenate(([initial], equity)))))
     figures["cagr"] = cagr
     figures["volatility"] = deviation * math.sqrt(DAYS_A_YEAR) * 100
