@@ -1,0 +1,199 @@
+"""Binance's JSON as domain objects, checked: shapes, decimal texts, possible prices.
+
+Pure functions from an answer of its REST interface; each raises SourceBadAnswer for what its
+protocol does not allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from domain import FloatArray, Interval, KlineSeries, OrderBook, Ticker
+from errors import SourceBadAnswer
+from kline_validation import float64_keeps, impossible, is_decimal, off_grid
+from paper_execution import Instrument
+
+Json = Any
+Level = tuple[Decimal, Decimal]
+
+SOURCE = "binance"
+LATEST_MS = 10**14  # the year 5138: a later time is no time in milliseconds
+NOT_A_NUMBER = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class VenueInstrument:
+    """A pair that the venue lists: what is traded for what, whether now, and by which rules."""
+
+    symbol: str
+    base: str
+    quote: str
+    is_trading: bool
+    instrument: Instrument
+
+
+def rows(answer: Json) -> list[Json]:
+    """An answer that must be a list."""
+    if not isinstance(answer, list):
+        raise SourceBadAnswer("Binance's answer is not a list.")
+    return answer
+
+
+def rows_by_symbol(answer: Sequence[Json]) -> dict[str, Json]:
+    """The objects of a list by their `symbol`; what has none is left out."""
+    return {
+        row["symbol"]: row
+        for row in answer
+        if isinstance(row, dict) and isinstance(row.get("symbol"), str)
+    }
+
+
+# ------------------------------------------------------------------------------------ tickers
+
+
+def ticker(answer: Json, symbol: str) -> Ticker:
+    """A 24-hour ticker of `symbol`: the price is the venue's own text."""
+    if not isinstance(answer, dict) or answer.get("symbol") != symbol:
+        raise SourceBadAnswer(f"Binance's answer is no ticker of {symbol}.")
+    price, closes = answer.get("lastPrice"), answer.get("closeTime")
+    if not is_decimal(price) or Decimal(price) <= 0:
+        raise SourceBadAnswer(f"Binance's price of {symbol} is not a price: {price!r:.40}")
+    if not _is_time(closes):
+        raise SourceBadAnswer(f"Binance's ticker of {symbol} has no time.")
+    change = answer.get("priceChangePercent")
+    return Ticker(
+        symbol=symbol,
+        price=Decimal(price),
+        time_ms=closes,
+        source=SOURCE,
+        change_24h=float(change) if is_decimal(change) else None,
+    )
+
+
+def _is_time(value: Json) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < LATEST_MS
+
+
+# ------------------------------------------------------------------------------------- klines
+
+
+def open_times(page: Sequence[Json], start_ms: int, end_ms: int) -> list[int]:
+    """The open times of those rows that have one in [start_ms, end_ms)."""
+    times = (_open_time(row) for row in page)
+    return [time_ms for time_ms in times if time_ms is not None and start_ms <= time_ms < end_ms]
+
+
+def _open_time(row: Json) -> int | None:
+    return row[0] if isinstance(row, list) and row and _is_time(row[0]) else None
+
+
+def klines(
+    answer: Sequence[Json], interval: Interval, start_ms: int, end_ms: int, now_ms: int
+) -> KlineSeries:
+    """The sound bars of `answer` with start_ms ≤ open_time < end_ms, ascending.
+
+    A row is left out that is malformed, impossible, off the interval's grid, outside the range
+    or there twice. The last bar is flagged as open if it closes after `now_ms`.
+    """
+    bars = [bar for row in answer if (bar := _bar(row)) is not None]
+    table: FloatArray = np.array(bars, dtype=np.float64).reshape(len(bars), 6)
+    times = table[:, 0].astype(np.int64)  # below 10^14, so that float64 has kept them
+    sound = ~impossible(_series(interval, table)) & ~off_grid(interval, times)
+    sound &= (start_ms <= times) & (times < end_ms)
+    _, first_of_each = np.unique(times[sound], return_index=True)
+    series = _series(interval, table[sound][first_of_each])
+    ends_open = len(series) > 0 and int(series.open_time[-1]) + interval.milliseconds > now_ms
+    return replace(series, last_is_open=ends_open)
+
+
+def _series(interval: Interval, table: FloatArray) -> KlineSeries:
+    """Columns of a table of shape (n, 6): time, open, high, low, close, volume."""
+    times = table[:, 0].astype(np.int64)
+    first, high, low, last, volume = np.ascontiguousarray(table[:, 1:].T)
+    return KlineSeries(interval, times, first, high, low, last, volume, SOURCE)
+
+
+def _bar(row: Json) -> tuple[float, ...] | None:
+    """Time, open, high, low, close, volume of a row; none if it is not one.
+
+    A price that float64 would not keep comes back as NaN, which is dropped as impossible.
+    """
+    opens = _open_time(row)
+    if opens is None or len(row) < 11 or not all(map(is_decimal, row[1:6])):
+        return None
+    prices = (float(text) if float64_keeps(text) else NOT_A_NUMBER for text in row[1:5])
+    return (float(opens), *prices, float(row[5]))
+
+
+# -------------------------------------------------------------------------- depth and listings
+
+
+def order_book(answer: Json, symbol: str, now_ms: int) -> OrderBook:
+    """Depth of `symbol`: both sides there, in order, and not crossed."""
+    if not isinstance(answer, dict):
+        raise SourceBadAnswer(f"Binance's answer is no order book of {symbol}.")
+    bids = tuple(_level(row, symbol) for row in rows(answer.get("bids")))
+    asks = tuple(_level(row, symbol) for row in rows(answer.get("asks")))
+    if not bids or not asks:
+        raise SourceBadAnswer(f"Binance's order book of {symbol} has an empty side.")
+    falling = all(better[0] > worse[0] for better, worse in pairwise(bids))
+    rising = all(better[0] < worse[0] for better, worse in pairwise(asks))
+    if not falling or not rising or bids[0][0] >= asks[0][0]:
+        raise SourceBadAnswer(f"Binance's order book of {symbol} is out of order.")
+    return OrderBook(bids, asks, SOURCE, now_ms)
+
+
+def _level(row: Json, symbol: str) -> Level:
+    if isinstance(row, list) and len(row) >= 2 and is_decimal(row[0]) and is_decimal(row[1]):
+        price, quantity = Decimal(row[0]), Decimal(row[1])
+        if price > 0 and quantity > 0:
+            return price, quantity
+    raise SourceBadAnswer(f"Binance's order book of {symbol} has an impossible level.")
+
+
+def instruments(answer: Json) -> dict[str, VenueInstrument]:
+    """The listed symbols of an exchangeInfo; a symbol without usable rules is left out."""
+    if not isinstance(answer, dict):
+        raise SourceBadAnswer("Binance's answer is no list of symbols.")
+    listed = {
+        symbol: instrument
+        for symbol, row in rows_by_symbol(rows(answer.get("symbols"))).items()
+        if (instrument := _instrument(row)) is not None
+    }
+    if not listed:
+        raise SourceBadAnswer("Binance's list of symbols has none with trading rules.")
+    return listed
+
+
+def _instrument(row: dict[str, Json]) -> VenueInstrument | None:
+    filters = row.get("filters")
+    base, quote = row.get("baseAsset"), row.get("quoteAsset")
+    if not (isinstance(filters, list) and isinstance(base, str) and isinstance(quote, str)):
+        return None
+    values: dict[str, Decimal] = {}
+    for rule in filters:
+        if isinstance(rule, dict):
+            # LOT_SIZE, NOTIONAL (or MIN_NOTIONAL, its predecessor) and PRICE_FILTER
+            for name in ("stepSize", "minNotional", "tickSize"):
+                if is_decimal(rule.get(name)) and rule.get("filterType") != "MARKET_LOT_SIZE":
+                    values[name] = Decimal(rule[name])
+    lot_size = values.get("stepSize", Decimal(0))
+    if lot_size <= 0:
+        return None
+    return VenueInstrument(
+        symbol=row["symbol"],
+        base=base,
+        quote=quote,
+        is_trading=row.get("status") == "TRADING",
+        instrument=Instrument(
+            lot_size,
+            values.get("minNotional", Decimal(0)),
+            values.get("tickSize", Decimal(0)),
+        ),
+    )
