@@ -11,9 +11,9 @@ import numpy as np
 
 from domain import FloatArray
 
-# An exponential average forgets its start by e^(-2k) after k spans; after 20 of them nothing of
-# it is left in a float64.
-SPANS_TO_FORGET = 20
+# An exponential average forgets its start by e^(-2k) after k spans: 19 of them bring two starts to
+# within the last digit of a float64, and the others let the rounding of that digit meet.
+SPANS_TO_FORGET = 30
 
 
 def simple_moving_average(values: FloatArray, length: int) -> FloatArray:
