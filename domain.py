@@ -257,8 +257,29 @@ class Coin:
     coingecko_id: str | None = None
     market_cap_rank: int | None = None
     notes: str | None = None
-    created_at: str = ""
-    updated_at: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TradingModel:
+    """A row of the models table: a trader with its account's terms. Its id is 0 until stored."""
+
+    name: str
+    trader: str
+    initial_capital: Decimal
+    interval: Interval
+    cycle_minutes: int
+    risk: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    provider_id: int | None = None
+    model_name: str | None = None
+    prompt: str | None = None
+    enabled: bool = True
+    id: int = 0
+    archived_at: int | None = None
+    created_at: int = 0
+    updated_at: int = 0
 
 
 # ---------------------------------------------------------------------------------- decisions

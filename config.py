@@ -1,0 +1,79 @@
+"""Settings of the process: from the environment and from `.env`, with the design's names."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from clock import AcceleratedClock, SystemClock
+from domain import Clock
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class MarketKind(StrEnum):
+    """Whether prices are real or those of the simulated exchange."""
+
+    LIVE = "live"
+    DEMO = "demo"
+
+
+class Config(BaseSettings):
+    """One field a setting; the environment overrides `.env`, which overrides the defaults."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    DATABASE_PATH: Path = Field(Path("instance/trading.db"), description="The SQLite file")
+    HOST: str = Field("127.0.0.1", description="Address to listen on; only the loopback for now")
+    PORT: int = Field(5000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    SERVER_THREADS: int = Field(64, ge=4, le=512, description="Requests served at once")
+    STREAM_CONNECTIONS: int = Field(48, ge=1, description="Browsers on the event stream at once")
+    TRADING_LOOP: Literal["on", "off"] = Field("on", description="Whether this process trades")
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    BINANCE_API_KEY: str = Field("", description="Optional: public data needs none")
+    BINANCE_API_SECRET: str = ""
+    BINANCE_API_URL: str = Field("", description="Another base URL; empty is Binance's own")
+    SOURCE_TIMEOUT_SECONDS: float = Field(4.0, gt=0, le=60)
+    DATA_SOURCE_PRIORITY: dict[str, list[str]] = Field(
+        default={"price": ["binance"], "klines": ["binance"], "depth": ["binance"]}
+    )
+    CACHE_PRICE_TTL: float = Field(10.0, gt=0, description="Seconds that a price counts as fresh")
+    CACHE_KLINE_TTL: float = Field(60.0, gt=0, description="Seconds that the newest bars are kept")
+    PRICE_POLL_SECONDS: float = Field(2.0, gt=0, description="Real seconds between price polls")
+
+    DEFAULT_TRADE_FEE_RATE: float = Field(0.001, ge=0, le=0.1)
+    BACKTEST_WORKERS: int = Field(1, ge=1, le=64, description="Processes that run backtests")
+
+    MARKET: MarketKind = MarketKind.LIVE
+    DEMO_CLOCK_START_MS: int | None = Field(None, description="Market time at the wall start")
+    DEMO_CLOCK_WALL_START_MS: int | None = None
+    DEMO_CLOCK_SPEED: float = Field(1.0, gt=0, description="Times as fast as real time")
+
+    @field_validator("HOST")
+    @classmethod
+    def _only_the_loopback(cls, host: str) -> str:
+        """Any other address needs a login, which this version does not have."""
+        if host not in LOOPBACK_HOSTS:
+            raise ValueError("the app has no login yet and listens on the loopback alone")
+        return host
+
+    @model_validator(mode="after")
+    def _demo_clock_is_whole(self) -> Config:
+        if (self.DEMO_CLOCK_START_MS is None) != (self.DEMO_CLOCK_WALL_START_MS is None):
+            raise ValueError("DEMO_CLOCK_START_MS and DEMO_CLOCK_WALL_START_MS go together")
+        return self
+
+    def clock(self) -> Clock:
+        """The market's clock: the wall's, or the accelerated one of a demo market."""
+        if self.DEMO_CLOCK_START_MS is None or self.DEMO_CLOCK_WALL_START_MS is None:
+            return SystemClock()
+        return AcceleratedClock(
+            self.DEMO_CLOCK_START_MS, self.DEMO_CLOCK_WALL_START_MS, self.DEMO_CLOCK_SPEED
+        )

@@ -1,0 +1,213 @@
+"""SQLite: a connection a thread, short transactions, numbered migrations with a backup before each upgrade."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain import Clock
+from errors import MigrationError
+from timestamps import iso_utc
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_TIMEOUT_SECONDS = 10.0
+MIGRATION_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered SQL file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of its text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """A migration, and when it was applied (ISO 8601), if it was."""
+
+    migration: Migration
+    applied_at: str | None
+
+
+class Database:
+    """Connections to one SQLite file (its folder is made), and its schema.
+
+    `clock` stamps migrations and is there for repositories, whose rows carry market time.
+    """
+
+    def __init__(self, path: Path, clock: Clock, migrations: Path = MIGRATIONS):
+        self.path = path
+        self.clock = clock
+        self._migrations = migrations
+        self._threads = threading.local()
+
+    # --------------------------------------------------------------------------- connections
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, opened at the first use."""
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._open()
+            self._threads.connection = connection
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=True
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._threads, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._threads.connection = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. The write lock is taken at once, so that what is read in it holds."""
+        connection = self.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    @contextmanager
+    def ledger_transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is on the disk when it returns: for what is booked."""
+        connection = self.connection
+        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            with self.transaction():
+                yield connection
+        finally:
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+    # ----------------------------------------------------------------------------- migrations
+
+    def upgrade(self) -> list[Migration]:
+        """Apply what is missing, in order, each in a transaction; returns what was applied.
+
+        A file that holds anything is backed up first, beside itself. Raises MigrationError when
+        an applied migration's text has changed or one fails; the file is then as it was.
+        """
+        missing = [row.migration for row in self.status() if row.applied_at is None]
+        if missing and self._has_tables():
+            self.backup(self.path.with_suffix(f".before-{missing[0].number:04d}.db"))
+        for migration in missing:
+            self._apply(migration)
+        return missing
+
+    def status(self) -> list[MigrationStatus]:
+        """Every migration, and when it was applied. Raises MigrationError on changed ones."""
+        applied = self._applied()
+        migrations = self._read_migrations()
+        unknown = set(applied) - {migration.number for migration in migrations}
+        if unknown:
+            raise MigrationError(
+                f"{self.path} was made by a newer version: it knows migration {max(unknown):04d}."
+            )
+        rows = []
+        for migration in migrations:
+            checksum, applied_at = applied.get(migration.number, (None, None))
+            if checksum not in (None, migration.checksum):
+                raise MigrationError(f"{migration.name} has changed since it was applied.")
+            rows.append(MigrationStatus(migration, applied_at))
+        return rows
+
+    def backup(self, target: Path) -> Path:
+        """A consistent copy of the whole database in `target`, made while others go on writing."""
+        with sqlite3.connect(target) as copy:
+            self.connection.backup(copy)
+        copy.close()
+        return target
+
+    def _apply(self, migration: Migration) -> None:
+        connection = self.connection
+        connection.execute("PRAGMA foreign_keys = OFF")  # tables may have to be made anew
+        try:
+            with self.transaction():
+                for statement in _statements(migration.sql):
+                    connection.execute(statement)
+                broken = connection.execute("PRAGMA foreign_key_check").fetchall()
+                if broken:
+                    raise MigrationError(f"{migration.name} leaves rows without their parents.")
+                connection.execute(
+                    "INSERT INTO schema_migrations (number, name, checksum, applied_at) "
+                    "VALUES (?, ?, ?, ?)",
+                    (
+                        migration.number,
+                        migration.name,
+                        migration.checksum,
+                        iso_utc(self.clock.now_ms()),
+                    ),
+                )
+        except sqlite3.Error as error:
+            raise MigrationError(f"{migration.name} failed: {error}") from error
+        finally:
+            connection.execute("PRAGMA foreign_keys = ON")
+
+    def _read_migrations(self) -> list[Migration]:
+        migrations = []
+        for path in sorted(self._migrations.glob("*.sql")):
+            match = MIGRATION_NAME.match(path.name)
+            if match is None:
+                raise MigrationError(f"{path.name} is no name of a migration (0001_what.sql).")
+            migrations.append(Migration(int(match[1]), path.name, path.read_text("utf-8")))
+        return migrations
+
+    def _applied(self) -> dict[int, tuple[str, str]]:
+        """Checksum and time of each applied migration by its number."""
+        try:
+            self.connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, "
+                "name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL)"
+            )
+        except sqlite3.DatabaseError as error:
+            raise MigrationError(f"{self.path} cannot be used as a database: {error}.") from error
+        rows = self.connection.execute("SELECT number, checksum, applied_at FROM schema_migrations")
+        return {row["number"]: (row["checksum"], row["applied_at"]) for row in rows}
+
+    def _has_tables(self) -> bool:
+        found = self.connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != 'schema_migrations' "
+            "AND name NOT LIKE 'sqlite_%' LIMIT 1"
+        )
+        return found.fetchone() is not None
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """The statements of a script one by one, so that they run in one transaction."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip() and not all(
+        line.strip().startswith("--") or not line.strip() for line in statement.splitlines()
+    ):
+        yield statement

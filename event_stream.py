@@ -1,0 +1,88 @@
+"""What happens in the process, told to whoever listens: the pages' event stream above all."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+TOPICS = ("price", "trade", "decision", "account_value", "cycle", "backtest", "health")
+EVENTS_KEPT = 500  # for listeners that come back with the id of the last event they had
+LISTENER_QUEUE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; `id` grows by one with each."""
+
+    id: int
+    topic: str
+    payload: Mapping[str, Any]
+
+
+class Listener:
+    """One subscriber's queue. `overflowed` says that it read too slowly and lost events."""
+
+    def __init__(self, topics: Iterable[str]):
+        self.topics = frozenset(topics)
+        self.overflowed = False
+        self._queue: queue.Queue[Event] = queue.Queue(LISTENER_QUEUE)
+
+    def offer(self, event: Event) -> None:
+        """Queue an event of its topics; never blocks the one who publishes."""
+        if event.topic not in self.topics:
+            return
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.overflowed = True
+
+    def next(self, timeout_seconds: float) -> Event | None:
+        """The next event, or None when none came in time."""
+        try:
+            return self._queue.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return None
+
+
+class EventStream:
+    """Publishes events to listeners and keeps the newest for those who reconnect."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._kept: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._listeners: set[Listener] = set()
+
+    def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
+        """Tell every listener of the topic."""
+        with self._lock:
+            event = Event(next(self._ids), topic, payload)
+            self._kept.append(event)
+            for listener in self._listeners:
+                listener.offer(event)
+
+    def listen(self, topics: Iterable[str], after_id: int | None = None) -> Listener:
+        """Subscribe; with `after_id`, what was kept of later events comes first."""
+        listener = Listener(topics)
+        with self._lock:
+            if after_id is not None:
+                for event in self._kept:
+                    if event.id > after_id:
+                        listener.offer(event)
+            self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Unsubscribe."""
+        with self._lock:
+            self._listeners.discard(listener)
+
+    @property
+    def listener_count(self) -> int:
+        """How many are listening."""
+        return len(self._listeners)

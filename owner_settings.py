@@ -1,0 +1,67 @@
+"""What the owner sets while the app runs, with bounds and defaults; kept in the settings table."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from database import Database
+from errors import InvalidInput
+from repositories import settings
+
+
+class OwnerSettings(BaseModel):
+    """Every setting by its name in the REST API."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    trading_fee_rate: float = Field(0.001, ge=0, le=0.1, description="Fee as a share of notional")
+    trading_frequency_minutes: int = Field(
+        60, ge=1, le=10_080, description="Cycle of a new model, in minutes"
+    )
+    slippage_bps: float = Field(
+        0.0, ge=0, le=1000, description="Slippage of paper fills in basis points"
+    )
+
+    @property
+    def exact_fee_rate(self) -> Decimal:
+        """The fee rate as it was written."""
+        return Decimal(repr(self.trading_fee_rate))
+
+    @property
+    def exact_slippage_bps(self) -> Decimal:
+        """The slippage as it was written."""
+        return Decimal(repr(self.slippage_bps))
+
+
+class SettingsStore:
+    """Reads and changes the owner's settings; `default_fee_rate` comes from the configuration."""
+
+    def __init__(self, database: Database, default_fee_rate: float):
+        self._database = database
+        self._defaults = {"trading_fee_rate": default_fee_rate}
+
+    def load(self) -> OwnerSettings:
+        """The settings as they stand."""
+        return OwnerSettings.model_validate(
+            self._defaults | settings.load(self._database.connection)
+        )
+
+    def change(self, changes: dict[str, Any]) -> OwnerSettings:
+        """Set what `changes` names and leave the rest. Raises InvalidInput."""
+        with self._database.transaction() as connection:
+            stored = settings.load(connection) | changes
+            try:
+                changed = OwnerSettings.model_validate(self._defaults | stored)
+            except ValidationError as error:
+                raise InvalidInput(
+                    "These settings do not fit.",
+                    fields={
+                        ".".join(str(part) for part in item["loc"]): item["msg"]
+                        for item in error.errors(include_url=False, include_context=False)
+                    },
+                ) from error
+            settings.store(connection, {name: getattr(changed, name) for name in changes})
+        return changed

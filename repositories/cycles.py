@@ -1,0 +1,193 @@
+"""Decision cycles and the decisions that were made in them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from domain import Decision, Signal
+from errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A row of cycles. `timings` are milliseconds by step."""
+
+    id: int
+    model_id: int
+    scheduled_at: int | None
+    started_at: int
+    finished_at: int | None
+    status: str
+    error_code: str | None = None
+    error: str | None = None
+    timings: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What a trader said of a coin, and what became of it."""
+
+    id: int
+    model_id: int
+    cycle_id: int
+    timestamp: int
+    coin: str
+    decision: Mapping[str, Any]
+    outcome: str
+    reason: str | None
+    changes: tuple[str, ...]
+
+    @property
+    def signal(self) -> str:
+        """The decision's signal."""
+        return str(self.decision["signal"])
+
+
+def begin(
+    connection: sqlite3.Connection, model_id: int, scheduled_at: int | None, now_ms: int
+) -> Cycle:
+    """Open a cycle. Raises Conflict (cycle_done) when that scheduled one has been run before."""
+    try:
+        cursor = connection.execute(
+            "INSERT INTO cycles (model_id, scheduled_at, started_at, status) "
+            "VALUES (?, ?, ?, 'running')",
+            (model_id, scheduled_at, now_ms),
+        )
+    except sqlite3.IntegrityError as error:
+        raise Conflict("This scheduled cycle has been run already.", code="cycle_done") from error
+    assert cursor.lastrowid is not None  # an INSERT has just succeeded
+    return Cycle(cursor.lastrowid, model_id, scheduled_at, now_ms, None, "running")
+
+
+def finish(connection: sqlite3.Connection, cycle: Cycle) -> None:
+    """Store how a cycle ended."""
+    connection.execute(
+        "UPDATE cycles SET finished_at = ?, status = ?, error_code = ?, error = ?, timings = ? "
+        "WHERE id = ?",
+        (
+            cycle.finished_at, cycle.status, cycle.error_code, cycle.error,
+            json.dumps(dict(cycle.timings or {})), cycle.id,
+        ),
+    )  # fmt: skip
+
+
+def interrupt_running(connection: sqlite3.Connection, now_ms: int) -> int:
+    """Mark cycles that a dead process left running; how many there were."""
+    return connection.execute(
+        "UPDATE cycles SET status = 'interrupted', finished_at = ?, error_code = 'interrupted', "
+        "error = 'The process ended during this cycle; nothing of it was booked.' "
+        "WHERE status = 'running'",
+        (now_ms,),
+    ).rowcount
+
+
+def last(connection: sqlite3.Connection, model_id: int) -> Cycle | None:
+    """The newest cycle of a model."""
+    return last_of_all(connection).get(model_id)
+
+
+def last_of_all(connection: sqlite3.Connection) -> dict[int, Cycle]:
+    """The newest cycle of every model by its id."""
+    rows = connection.execute(
+        "SELECT * FROM cycles WHERE id IN (SELECT MAX(id) FROM cycles GROUP BY model_id)"
+    )
+    return {row["model_id"]: _cycle(row) for row in rows}
+
+
+def previous_start(connection: sqlite3.Connection, model_id: int) -> int | None:
+    """When the model's trader was last asked and what it said was carried out."""
+    row = connection.execute(
+        "SELECT MAX(started_at) AS started_at FROM cycles WHERE model_id = ? AND status = 'done'",
+        (model_id,),
+    ).fetchone()
+    return None if row["started_at"] is None else int(row["started_at"])
+
+
+def add_decision(
+    connection: sqlite3.Connection, cycle: Cycle, coin_id: int | None, coin: str,
+    decision: Decision, now_ms: int,
+) -> DecisionRecord:  # fmt: skip
+    """Store a decision before it is carried out; `set_outcome` says later what became of it."""
+    words = decision_words(decision)
+    cursor = connection.execute(
+        "INSERT INTO decisions (model_id, cycle_id, coin_id, coin, timestamp, signal, decision, "
+        "outcome) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending')",
+        (
+            cycle.model_id, cycle.id, coin_id, coin, now_ms, decision.signal.value,
+            json.dumps(words, ensure_ascii=False),
+        ),
+    )  # fmt: skip
+    assert cursor.lastrowid is not None  # an INSERT has just succeeded
+    return DecisionRecord(
+        cursor.lastrowid, cycle.model_id, cycle.id, now_ms, coin, words, "pending", None, ()
+    )
+
+
+def set_outcome(
+    connection: sqlite3.Connection, record: DecisionRecord, outcome: str,
+    reason: str | None, changes: tuple[str, ...],
+) -> DecisionRecord:  # fmt: skip
+    """Store what became of a decision."""
+    connection.execute(
+        "UPDATE decisions SET outcome = ?, reason = ?, detail = ? WHERE id = ?",
+        (outcome, reason, json.dumps({"changes": list(changes)}), record.id),
+    )
+    return replace(record, outcome=outcome, reason=reason, changes=changes)
+
+
+def list_decisions(
+    connection: sqlite3.Connection, model_id: int, *, limit: int = 50, before: int | None = None
+) -> list[DecisionRecord]:
+    """Decisions, newest first; `before` is the id to page back from."""
+    rows = connection.execute(
+        "SELECT * FROM decisions WHERE model_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        (model_id, 2**62 if before is None else before, limit),
+    )
+    return [_decision(row) for row in rows]
+
+
+def decision_words(decision: Decision) -> dict[str, Any]:
+    """A decision as JSON: exact amounts as text, what was not said left out."""
+    words: dict[str, Any] = {"signal": decision.signal.value}
+    if decision.signal is not Signal.HOLD:
+        amounts = {
+            "quantity": decision.quantity,
+            "notional": decision.notional,
+            "weight": decision.weight,
+            "leverage": decision.leverage if decision.side is not None else None,
+            "profit_target": decision.profit_target,
+            "stop_loss": decision.stop_loss,
+            "trailing_stop_pct": decision.trailing_stop_pct,
+        }
+        words |= {name: f"{amount:f}" for name, amount in amounts.items() if amount is not None}
+    if decision.confidence is not None:
+        words["confidence"] = decision.confidence
+    words |= {
+        name: text
+        for name, text in (
+            ("justification", decision.justification),
+            ("invalidation", decision.invalidation),
+        )
+        if text
+    }
+    return words
+
+
+def _cycle(row: sqlite3.Row) -> Cycle:
+    return Cycle(
+        row["id"], row["model_id"], row["scheduled_at"], row["started_at"], row["finished_at"],
+        row["status"], row["error_code"], row["error"], json.loads(row["timings"]),
+    )  # fmt: skip
+
+
+def _decision(row: sqlite3.Row) -> DecisionRecord:
+    detail = json.loads(row["detail"]) if row["detail"] else {}
+    return DecisionRecord(
+        row["id"], row["model_id"], row["cycle_id"], row["timestamp"], row["coin"],
+        json.loads(row["decision"]), row["outcome"], row["reason"],
+        tuple(detail.get("changes", ())),
+    )  # fmt: skip

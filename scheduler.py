@@ -1,0 +1,145 @@
+"""The trading loop: a job per enabled model on its cycle, exits on every price, housekeeping.
+
+Jobs are aligned to the market's clock (a 60-minute cycle runs at the full hour UTC) and run on
+APScheduler's threads. A time that passed while the process was down is not run later: the market
+of that time is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from data_aggregator import KnownPrice
+from database import Database
+from domain import MINUTE_MS, Clock, TradingModel
+from errors import Conflict
+from price_stream import PriceStream
+from repositories import books, cycles, models
+from trading_engine import TradingDesk
+
+CYCLE_THREADS = 8
+VALUE_EVERY_MINUTES = 1
+MISFIRE_SECONDS = 30
+
+log = logging.getLogger(__name__)
+
+
+class AlignedTrigger(BaseTrigger):  # type: ignore[misc]
+    """Fires whenever `clock` shows a multiple of `every_minutes` since the epoch."""
+
+    def __init__(self, clock: Clock, every_minutes: int):
+        self._clock = clock
+        self._step_ms = every_minutes * MINUTE_MS
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The real time at which the market's clock shows the next multiple."""
+        market_ms = self._clock.now_ms()
+        next_ms = market_ms - market_ms % self._step_ms + self._step_ms
+        return datetime.now(UTC) + timedelta(seconds=self._clock.wall_seconds_until(next_ms))
+
+
+class TradingLoop:
+    """Starts and stops the jobs; `sync` makes them those of the models as they stand."""
+
+    def __init__(self, database: Database, desk: TradingDesk, prices: PriceStream, clock: Clock):
+        self._database = database
+        self._desk = desk
+        self._prices = prices
+        self._clock = clock
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={
+                "default": ThreadPoolExecutor(CYCLE_THREADS),
+                "housekeeping": ThreadPoolExecutor(1),
+            },
+            job_defaults={
+                "coalesce": True, "max_instances": 1, "misfire_grace_time": MISFIRE_SECONDS,
+            },
+        )  # fmt: skip
+        self._prices.on_prices(self.check_exits)
+
+    @property
+    def running(self) -> bool:
+        """Whether cycles are started."""
+        return bool(self._scheduler.running)
+
+    def start(self) -> None:
+        """Close what a dead process left open, then run: prices first, cycles as they are due."""
+        with self._database.transaction() as connection:
+            interrupted = cycles.interrupt_running(connection, self._clock.now_ms())
+        if interrupted:
+            log.warning("%s cycles were cut off by the end of an earlier process", interrupted)
+        self._scheduler.add_job(
+            self._record_values, AlignedTrigger(self._clock, VALUE_EVERY_MINUTES),
+            id="account-values", executor="housekeeping",
+        )  # fmt: skip
+        self.sync()
+        self._prices.start()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing else and wait for what is running."""
+        if self.running:
+            self._scheduler.shutdown(wait=True)
+        self._prices.stop()
+
+    def sync(self) -> None:
+        """A job for every enabled model on its cycle, and no other."""
+        wanted = {
+            _job_id(model): model
+            for model in models.list_models(self._database.connection)
+            if model.enabled
+        }
+        for job in self._scheduler.get_jobs():
+            if job.id.startswith("model-") and job.id not in wanted:
+                job.remove()
+        present = {job.id for job in self._scheduler.get_jobs()}
+        for job_id, model in wanted.items():
+            if job_id not in present:
+                self._scheduler.add_job(
+                    self._run_cycle, AlignedTrigger(self._clock, model.cycle_minutes),
+                    args=[model.id, model.cycle_minutes], id=job_id,
+                )  # fmt: skip
+
+    def next_cycle_at(self) -> datetime | None:
+        """The real time of the next cycle of any model."""
+        times = [
+            _next_time(job) for job in self._scheduler.get_jobs() if job.id != "account-values"
+        ]
+        return min((time for time in times if time is not None), default=None)
+
+    def check_exits(self, prices: Mapping[str, KnownPrice]) -> None:
+        """Let every model with an open position in one of these coins look at its exits."""
+        for model_id, held in books.held_coins(self._database.connection).items():
+            if prices.keys() & set(held):
+                self._desk.engine(model_id).check_exits(prices)
+
+    def _run_cycle(self, model_id: int, cycle_minutes: int) -> None:
+        step_ms = cycle_minutes * MINUTE_MS
+        scheduled_at = self._clock.now_ms() // step_ms * step_ms
+        try:
+            self._desk.engine(model_id).execute_trading_cycle(scheduled_at)
+        except Conflict as conflict:
+            log.info("model %s: %s", model_id, conflict.message)
+
+    def _record_values(self) -> None:
+        for model in models.list_models(self._database.connection):
+            self._desk.engine_of(model).record_value()
+
+
+def _job_id(model: TradingModel) -> str:
+    """A model's job; another cycle is another job."""
+    return f"model-{model.id}-every-{model.cycle_minutes}"
+
+
+def _next_time(job: Job) -> datetime | None:
+    time: Any = getattr(job, "next_run_time", None)  # absent until the scheduler has started
+    return time if isinstance(time, datetime) else None
