@@ -1,0 +1,1 @@
+"""How fast a backtest runs, beside backtesting.py and vectorbt. Run `python -m benchmarks.run`."""

@@ -1,0 +1,66 @@
+"""vectorbt as a subject. Runs in its own environment."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import vectorbt as vbt
+
+
+def versions() -> dict[str, str]:
+    """What is measured."""
+    return {
+        "vectorbt": vbt.__version__,
+        "Python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "pandas": pd.__version__,
+    }
+
+
+def variants(
+    prices: npt.NDArray[np.float64], rules: dict[str, float]
+) -> dict[str, Callable[[], dict[str, float]]]:
+    """The runs by name, each giving the number of closed trades and the final value.
+
+    Signals are moved on by one bar and fill at its open, as the other subjects do it.
+    """
+    index = pd.date_range("2020-01-01", periods=prices.shape[1], freq="min")
+    opened = pd.Series(prices[0], index=index)
+    close = pd.Series(prices[3], index=index)
+
+    def run() -> Any:
+        fast = vbt.MA.run(close, int(rules["fast"]))
+        slow = vbt.MA.run(close, int(rules["slow"]))
+        return vbt.Portfolio.from_signals(
+            close,
+            fast.ma_crossed_above(slow).vbt.signals.fshift(1),
+            fast.ma_crossed_below(slow).vbt.signals.fshift(1),
+            price=opened,
+            fees=rules["fee"],
+            init_cash=rules["capital"],
+            freq="1min",
+        )
+
+    return {"bare": lambda: _outcome(run()), "with stats()": lambda: _outcome_with_stats(run())}
+
+
+def _outcome(portfolio: Any) -> dict[str, float]:
+    return {
+        "trades": int(portfolio.trades.closed.count()),
+        "final_value": float(portfolio.final_value()),
+    }
+
+
+def _outcome_with_stats(portfolio: Any) -> dict[str, float]:
+    statistics = portfolio.stats()
+    return {
+        "trades": int(statistics["Total Closed Trades"]),
+        "final_value": float(statistics["End Value"]),
+    }
