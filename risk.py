@@ -76,27 +76,40 @@ def judge_entry(
 ) -> Verdict:
     """Resolve an entry's size at `price` and hold it to `profile`."""
     refusal = _nonsense(decision, price)
-    if refusal is not None:
-        return Verdict(decision, ZERO, refusal=refusal)
-    if profile is None:
-        return Verdict(
-            decision, ledger.entry_quantity(decision, price, portfolio.total_value, fee_rate)
-        )
-    refusal = _refusal(profile, coin, decision, portfolio)
+    if refusal is None and profile is not None:
+        refusal = _refusal(profile, coin, decision, portfolio)
     if refusal is not None:
         return Verdict(decision, ZERO, refusal=refusal)
     changes: list[str] = []
-    if decision.leverage > profile.max_leverage:
+    if profile is not None and decision.leverage > profile.max_leverage:
         changes.append("max_leverage")
         decision = replace(decision, leverage=profile.max_leverage)
     quantity = ledger.entry_quantity(decision, price, portfolio.total_value, fee_rate)
-    for limit, most in _largest_quantities(profile, coin, decision, price, portfolio).items():
+    limits = _largest_quantities(profile, coin, decision, price, portfolio) if profile else {}
+    for limit, most in limits.items():
         if quantity > most:
             changes.append(limit)
             quantity = max(most, ZERO).quantize(QUANTITY_STEP, rounding=ROUND_DOWN)
             if not quantity:
                 return Verdict(decision, ZERO, tuple(changes), refusal=limit)
+    if decision.weight is not None:
+        affordable = _affordable_quantity(decision, price, portfolio.cash, fee_rate)
+        if affordable < quantity <= 2 * affordable:
+            changes.append("available_cash")
+            quantity = affordable
     return Verdict(decision, quantity, tuple(changes))
+
+
+def _affordable_quantity(
+    decision: Decision, price: Decimal, cash: Decimal, fee_rate: Decimal
+) -> Decimal:
+    """What all of the cash would buy.
+
+    A share of the equity can be more than the cash that is left, when the other positions have
+    grown. Down to half of what it asks for such an entry is cut to the cash; below, the ledger
+    refuses it, so that no crumbs are bought.
+    """
+    return ledger.entry_quantity(replace(decision, weight=ONE), price, cash, fee_rate)
 
 
 def _nonsense(decision: Decision, price: Decimal) -> str | None:

@@ -23,8 +23,11 @@ def registry() -> Mapping[str, type[RuleTrader]]:
     for module_name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
         module = importlib.import_module(f"{__name__}.{module_name}")
         for member in vars(module).values():
-            if _is_trader(member, module.__name__):
-                found[member.key] = member
+            if not _is_trader(member, module.__name__):
+                continue
+            if member.key in found:
+                raise ValueError(f"{member} and {found[member.key]} are both named {member.key!r}")
+            found[member.key] = member
     return dict(sorted(found.items()))
 
 

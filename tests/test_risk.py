@@ -129,6 +129,32 @@ def test_off_takes_decisions_as_they_are() -> None:
     assert judged(decision, None) == Verdict(decision, Decimal(9000))
 
 
+class TestWeightsAndCash:
+    """ETH has doubled: equity is 15,000 with 5,000 in cash."""
+
+    def grown(self) -> Portfolio:
+        held = portfolio(("ETH", "50", "1"))
+        account = Account(Decimal(10_000), held.cash, held.positions)
+        return ledger.value(account, {"ETH": Decimal(200), "BTC": PRICE})
+
+    def test_a_share_beyond_the_cash_is_cut_to_it(self) -> None:
+        verdict = judged(buy(weight="0.5"), None, self.grown())
+        assert verdict.changes == ("available_cash",)
+        assert verdict.quantity * PRICE * Decimal("1.001") == pytest.approx(
+            Decimal(5000), abs=Decimal("1e-9")
+        )
+
+    def test_but_not_to_less_than_half_of_it(self) -> None:
+        verdict = judged(buy(weight="0.7"), None, self.grown())
+        assert verdict.changes == ()
+        assert verdict.quantity * PRICE > 10_000  # which the ledger will refuse
+
+    def test_other_sizes_are_never_cut_to_the_cash(self) -> None:
+        assert judged(buy(quantity="60"), None, self.grown()) == Verdict(
+            buy(quantity="60"), Decimal(60)
+        )
+
+
 def test_profiles_grow_from_conservative_to_aggressive() -> None:
     first, second, third = (
         PROFILES[name] for name in (RiskName.CONSERVATIVE, RiskName.BALANCED, RiskName.AGGRESSIVE)
