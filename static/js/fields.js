@@ -22,7 +22,7 @@ export function field({ name, label, control, hint }) {
   const id = `field-${++fieldCount}`;
   control.id = id;
   control.name = name;
-  control.setAttribute('aria-describedby', `${id}-hint ${id}-error`);
+  control.setAttribute('aria-describedby', hint ? `${id}-hint ${id}-error` : `${id}-error`);
   control.dataset['testid'] = `field-${name}`;
   const isCheckbox = control.type === 'checkbox';
   const labelled = isCheckbox

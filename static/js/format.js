@@ -1,6 +1,6 @@
 /** Numbers, times and ages as people read them, in the page's language. */
 
-import { languageTag, t } from './i18n.js';
+import { languageTag, locale, t } from './i18n.js';
 import { preference } from './preferences.js';
 
 /** Stands where there is no value: never a zero that was not measured. */
@@ -124,8 +124,13 @@ const TIME_STYLES = {
   monthDay: { month: 'short', day: 'numeric' },
   month: { year: 'numeric', month: 'short' },
   year: { year: 'numeric' },
+  date: { year: 'numeric', month: '2-digit', day: '2-digit' },
   clock: { hour: '2-digit', minute: '2-digit' },
+  seconds: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
 };
+
+/** English dates as 2026-03-04: month or day first would be read both ways. */
+const timeTag = locale === 'en' ? 'en-CA' : languageTag;
 
 /** @type {Map<string, Intl.DateTimeFormat>} */
 const timeFormats = new Map();
@@ -144,7 +149,7 @@ export function formatTime(time, style = 'minute') {
   const key = `${style} ${zone ?? ''}`;
   let format = timeFormats.get(key);
   if (!format) {
-    format = new Intl.DateTimeFormat(languageTag, { ...TIME_STYLES[style], hourCycle: 'h23', timeZone: zone });
+    format = new Intl.DateTimeFormat(timeTag, { ...TIME_STYLES[style], hourCycle: 'h23', timeZone: zone });
     timeFormats.set(key, format);
   }
   return format.format(milliseconds);

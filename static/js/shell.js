@@ -92,7 +92,10 @@ function showLoop() {
 
 function showMarketTime() {
   if (!isNumber(marketTimeMs)) return;
-  setText(byId('market-time'), `${formatTime(marketTimeMs, 'full')} ${zoneName()}`);
+  byId('market-time').setAttribute('datetime', new Date(marketTimeMs).toISOString());
+  setText(byId('market-date'), formatTime(marketTimeMs, 'date'));
+  setText(byId('market-clock'), formatTime(marketTimeMs, 'seconds'));
+  setText(byId('market-zone'), zoneName());
 }
 
 /** @param {unknown} time ISO 8601 or milliseconds; never goes back */

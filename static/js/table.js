@@ -64,6 +64,9 @@ export function dataTable(container, options) {
   const frame = element('div', { class: 'table-scroll', tabindex: '0', role: 'region', 'aria-label': options.label }, table);
   let order = (options.urlKey && fromUrl(options.urlKey)) || options.order || '';
   options.exportButton?.addEventListener('click', exportRows);
+  document.addEventListener('displaychange', () => {
+    for (const { row, node } of lines.values()) fillRow(node, row);
+  });
 
   /** @param {string} key */
   function sortBy(key) {
@@ -75,7 +78,7 @@ export function dataTable(container, options) {
     putInOrder();
   }
 
-  /** @param {readonly Row[]} rows */
+  /** The same object again means: nothing of this row has changed. @param {readonly Row[]} rows */
   function update(rows) {
     if (options.exportButton) options.exportButton.toggleAttribute('disabled', rows.length === 0);
     if (rows.length === 0) {
@@ -89,10 +92,11 @@ export function dataTable(container, options) {
     for (const key of lines.keys()) if (!wanted.has(key)) lines.delete(key);
     for (const [index, row] of rows.entries()) {
       const key = /** @type {string | number} */ (keys[index]);
-      const line = lines.get(key) ?? { row, node: newRow() };
-      line.row = row;
-      lines.set(key, line);
-      fillRow(line.node, row);
+      const line = lines.get(key);
+      if (line?.row === row) continue;
+      const node = line?.node ?? newRow();
+      lines.set(key, { row, node });
+      fillRow(node, row);
     }
     if (!sameRows) putInOrder(keys);
     if (frame.parentNode !== container) replaceContent(container, frame);
@@ -131,12 +135,12 @@ export function dataTable(container, options) {
 
   function exportRows() {
     const exported = columns.filter(({ value }) => value);
+    const rowOf = new Map([...lines.values()].map(({ row, node }) => [node, row]));
     const rows = [...body.rows].map((node) => {
-      const line = [...lines.values()].find((candidate) => candidate.node === node);
-      return exported.map(({ value }) => (line ? value?.(line.row) : null));
+      const row = /** @type {Row} */ (rowOf.get(node));
+      return exported.map(({ value }) => value?.(row));
     });
-    const content = toCsv(exported.map(({ label }) => label), rows);
-    downloadCsv(`${options.fileName ?? 'table'}.csv`, content);
+    downloadCsv(`${options.fileName ?? 'table'}.csv`, toCsv(exported.map(({ label }) => label), rows));
   }
 
   return { update };

@@ -1,0 +1,167 @@
+/** The Dashboard: every model at a glance, or one; live. */
+
+import { accountValues } from './account-values.js';
+import { get } from './api.js';
+import { ringChart } from './category-chart.js';
+import { seriesToken } from './chart-theme.js';
+import { byId, element, replaceContent } from './element.js';
+import { emptyState, showFailure } from './failure.js';
+import { t } from './i18n.js';
+import { leaderboardTable } from './leaderboard.js';
+import { portfolioNow, showMetrics } from './portfolio.js';
+import { positionsTable } from './positions.js';
+import { fetchPrices, onPrices } from './prices.js';
+import { onStreamResumed, subscribe } from './stream.js';
+import { oncePerFrame, throttle } from './throttle.js';
+import { tradesTable } from './trades.js';
+import { fromUrl, toUrl } from './url-state.js';
+
+const REFRESH_MS = 3_000;
+const REFRESH_ANYWAY_MS = 60_000;
+const RING_MS = 2_000;
+const TRADES_SHOWN = 20;
+
+/** @type {any[]} */
+let models = [];
+/** @type {import('./portfolio.js').Portfolio | null} */
+let portfolio = null;
+/** @type {number | null} */
+let chosenModel = Number(fromUrl('model')) || null;
+
+const picker = /** @type {HTMLSelectElement} */ (byId('model-picker'));
+const positions = positionsTable(byId('positions'), { withModel: true, exportButton: byId('export-positions') });
+const trades = tradesTable(byId('trades'), { withModel: true, exportButton: byId('export-trades'), most: TRADES_SHOWN });
+const leaderboard = leaderboardTable(byId('leaderboard'), byId('export-leaderboard'));
+const values = accountValues(byId('account-value'), {
+  windowButtons: byId('account-value-window'),
+  colorOf: (modelId) => seriesToken(Math.max(0, models.findIndex(({ id }) => id === modelId))),
+});
+/** @type {import('./category-chart.js').CategoryChart | null} */
+let ring = null;
+
+/**
+ * Runs one part of the page; where it fails, it says so in its own place.
+ *
+ * @param {string} id of the place
+ * @param {() => Promise<void>} part
+ */
+async function shown(id, part) {
+  try {
+    await part();
+  } catch (error) {
+    showFailure(byId(id), error, start);
+  }
+}
+
+async function loadModels() {
+  models = await get('/api/models');
+  if (!models.some(({ id }) => id === chosenModel)) chosenModel = null;
+  const options = models.map(({ id, name }) => element('option', { value: id, selected: id === chosenModel }, name));
+  replaceContent(picker, element('option', { value: '' }, t('All models')), ...options);
+  const nobody = byId('no-models');
+  nobody.hidden = models.length > 0;
+  if (models.length === 0) {
+    const add = element('a', { class: 'button button-primary', href: '/models?add=1', 'data-testid': 'add-first-model' }, t('Add model'));
+    replaceContent(nobody, element('div', { class: 'card' }, emptyState(t('No models trade yet. Add the first one, and its account appears here.'), add)));
+  }
+}
+
+async function loadPortfolio() {
+  const asked = chosenModel;
+  const answer = await get(asked ? `/api/models/${asked}/portfolio` : '/api/aggregated/portfolio', asked ? { limit: 1 } : {});
+  if (asked !== chosenModel) return;
+  portfolio = answer.portfolio;
+  if (asked && portfolio) {
+    const { name } = models.find(({ id }) => id === asked);
+    portfolio.positions = portfolio.positions.map((position) => ({ ...position, model_id: asked, model_name: name }));
+  }
+  replaceContent(byId('overview-failure'));
+  showPortfolio();
+  showRing();
+}
+
+const showPortfolio = oncePerFrame(() => {
+  if (!portfolio) return;
+  const now = portfolioNow(portfolio);
+  showMetrics(byId('metrics'), now);
+  positions.update(now.positions);
+});
+
+/** What the money is in: each coin's positions, and cash. */
+const showRing = throttle(() => {
+  if (!portfolio) return;
+  const now = portfolioNow(portfolio);
+  /** @type {Map<string, number>} */
+  const byCoin = new Map();
+  for (const { coin, value } of now.positions) byCoin.set(coin, (byCoin.get(coin) ?? 0) + Math.max(0, value));
+  const coins = [...byCoin].sort(([one], [other]) => one.localeCompare(other)).map(([name, value]) => ({ name, value }));
+  ring ??= ringChart(byId('distribution'), { label: t('Distribution') });
+  ring.update([...coins, { name: t('Cash'), value: Math.max(0, now.cash), color: '--series-cash' }]);
+}, RING_MS);
+
+async function loadTrades() {
+  const asked = chosenModel;
+  const chosen = models.filter(({ id }) => asked === null || id === asked);
+  const answers = await Promise.all(
+    chosen.map(async ({ id, name }) => {
+      const rows = await get(`/api/models/${id}/trades`, { limit: TRADES_SHOWN });
+      return rows.map((/** @type {object} */ row) => ({ ...row, model_id: id, model_name: name }));
+    }),
+  );
+  if (asked === chosenModel) trades.replace(answers.flat());
+}
+
+async function loadLeaderboard() {
+  const standings = await get('/api/leaderboard');
+  leaderboard.update(
+    standings.map((/** @type {any} */ row) => ({
+      ...row,
+      trader_name: models.find(({ id }) => id === row.model_id)?.trader_name,
+    })),
+  );
+}
+
+function loadFigures() {
+  shown('overview-failure', loadPortfolio);
+  shown('leaderboard', loadLeaderboard);
+}
+
+async function loadChosen() {
+  const link = /** @type {HTMLAnchorElement} */ (byId('model-link'));
+  link.hidden = chosenModel === null;
+  if (chosenModel !== null) link.href = `/models/${chosenModel}`;
+  values.load(chosenModel);
+  loadFigures();
+  await shown('trades', loadTrades);
+}
+
+async function start() {
+  await shown('overview-failure', async () => {
+    await loadModels();
+    loadChosen();
+    await fetchPrices([...new Set(models.flatMap(({ coins }) => coins))]);
+  });
+}
+
+picker.addEventListener('change', () => {
+  chosenModel = Number(picker.value) || null;
+  toUrl({ model: chosenModel });
+  loadChosen();
+});
+onPrices(() => {
+  showPortfolio();
+  showRing();
+});
+const loadFiguresSoon = throttle(loadFigures, REFRESH_MS);
+subscribe('trade', (trade) => {
+  if (chosenModel === null || trade.model_id === chosenModel) trades.add([trade]);
+  loadFiguresSoon();
+});
+subscribe('cycle', ({ status }) => {
+  if (status !== 'running') loadFiguresSoon();
+});
+onStreamResumed(start);
+setInterval(() => {
+  if (!document.hidden) loadFigures();
+}, REFRESH_ANYWAY_MS);
+start();

@@ -1,0 +1,115 @@
+/**
+ * The table of a model's decisions: what it said, what became of it and what risk changed.
+ *
+ * @typedef {object} DecisionRow
+ * @property {number} id
+ * @property {string} timestamp
+ * @property {string} coin
+ * @property {string} signal
+ * @property {Record<string, any>} decision as parsed
+ * @property {'filled' | 'held' | 'refused'} outcome
+ * @property {string | null} reason why it was refused
+ * @property {string[]} changes the limits that cut it
+ */
+
+import { element } from './element.js';
+import { emptyState } from './failure.js';
+import { formatMoney, formatPercent, formatQuantity, formatTime, NOTHING } from './format.js';
+import { t } from './i18n.js';
+import { coinLink } from './positions.js';
+import { dataTable } from './table.js';
+import { longText } from './trades.js';
+import { word } from './words.js';
+
+/** @type {Record<string, string>} */
+const OUTCOME_BADGES = { filled: 'badge-ok', held: 'badge-muted', refused: 'badge-warn' };
+/** @type {Record<string, string>} */
+const SIGNAL_BADGES = { buy_to_enter: 'badge badge-up', sell_to_enter: 'badge badge-down', close_position: 'badge', hold: 'muted' };
+
+/** @type {import('./table.js').Column<DecisionRow>[]} */
+const columns = [
+  {
+    key: 'time',
+    label: t('Time'),
+    value: ({ timestamp }) => timestamp,
+    show: ({ timestamp }) => element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
+    className: () => 'muted tabular',
+  },
+  { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: ({ coin }) => coinLink(coin) },
+  {
+    key: 'signal',
+    label: t('Signal'),
+    value: ({ signal }) => word(signal),
+    show: ({ signal }) => element('span', { class: SIGNAL_BADGES[signal] ?? 'badge' }, word(signal)),
+  },
+  { key: 'size', label: t('Size asked for'), number: true, value: (row) => askedSize(row), show: (row) => askedSize(row) || NOTHING },
+  {
+    key: 'confidence',
+    label: t('Confidence'),
+    number: true,
+    value: ({ decision }) => decision['confidence'],
+    show: ({ decision }) => percentOf(decision['confidence']),
+  },
+  {
+    key: 'outcome',
+    label: t('Outcome'),
+    value: ({ outcome }) => word(outcome),
+    show: ({ outcome }) => element('span', { class: `badge ${OUTCOME_BADGES[outcome] ?? 'badge-muted'}` }, word(outcome)),
+  },
+  { key: 'reason', label: t('Reason'), value: ({ reason }) => word(reason), show: ({ reason }) => word(reason) || NOTHING },
+  {
+    key: 'changes',
+    label: t('Changed by risk'),
+    value: ({ changes }) => changes?.map(word).join(', '),
+    show: ({ changes }) => changes?.map(word).join(', ') || NOTHING,
+  },
+  {
+    key: 'justification',
+    label: t('Justification'),
+    value: ({ decision }) => decision['justification'],
+    show: ({ decision }) => longText(decision['justification']),
+    className: () => 'wrap',
+  },
+];
+
+/** A share of equity, coins, or dollars, with the leverage where there is one. @param {DecisionRow} row */
+function askedSize({ coin, decision }) {
+  const { weight, quantity, notional, leverage } = decision;
+  let size = '';
+  if (weight) size = percentOf(weight);
+  else if (quantity) size = `${formatQuantity(Number(quantity))} ${coin}`;
+  else if (notional) size = formatMoney(Number(notional));
+  return size && Number(leverage) > 1 ? `${size} · ${Number(leverage)}×` : size;
+}
+
+/** @param {string | number | null | undefined} share */
+const percentOf = (share) =>
+  share === null || share === undefined ? NOTHING : formatPercent(100 * Number(share), false);
+
+/**
+ * @param {HTMLElement} container
+ * @param {HTMLElement} exportButton
+ */
+export function decisionsTable(container, exportButton) {
+  /** @type {Map<number, DecisionRow>} */
+  let known = new Map();
+  const table = dataTable(container, {
+    label: t('Decisions'),
+    testId: 'decisions',
+    urlKey: 'decisions',
+    fileName: 'decisions',
+    exportButton,
+    columns,
+    keyOf: ({ id }) => id,
+    empty: () => emptyState(t('No decisions yet. Run a cycle now, or wait for the next one.')),
+  });
+  return {
+    /** A decision never changes, so one that is known stays. @param {readonly DecisionRow[]} rows */
+    add(rows) {
+      const all = [...known.values(), ...rows.filter(({ id }) => !known.has(id))].sort((one, other) => other.id - one.id);
+      known = new Map(all.map((row) => [row.id, row]));
+      table.update(all);
+    },
+    oldest: () => [...known.values()].at(-1),
+  };
+}

@@ -1,0 +1,182 @@
+/** The Models page: who trades, how they do, and what can be done with them. */
+
+import { get } from './api.js';
+import { byId, element } from './element.js';
+import { emptyState, showFailure } from './failure.js';
+import { directionClass, formatMoney, formatNumber, formatPercent, formatTime } from './format.js';
+import { t } from './i18n.js';
+import { MODEL_ACTIONS } from './model-actions.js';
+import { editModel } from './model-form.js';
+import { modelLink } from './positions.js';
+import { onStreamResumed, subscribe } from './stream.js';
+import { dataTable } from './table.js';
+import { throttle } from './throttle.js';
+import { toastError } from './toast.js';
+import { fromUrl, toUrl } from './url-state.js';
+import { word } from './words.js';
+
+const REFRESH_MS = 2_000;
+const REFRESH_ANYWAY_MS = 60_000;
+const COINS_NAMED = 4;
+
+/** @type {any[]} */
+let models = [];
+/** @type {Set<number>} models of which a cycle was asked for here */
+const busy = new Set();
+
+/** @type {import('./table.js').Column<any>[]} */
+const columns = [
+  { key: 'name', label: t('Name'), value: ({ name }) => name, show: ({ id, name }) => modelLink(id, name) },
+  {
+    key: 'state',
+    label: t('State'),
+    value: ({ enabled }) => (enabled ? t('Active') : t('Paused')),
+    show: ({ enabled }) =>
+      element('span', { class: `badge ${enabled ? 'badge-ok' : 'badge-muted'}`, 'data-testid': 'model-state' }, enabled ? t('Active') : t('Paused')),
+  },
+  { key: 'trader', label: t('Trader'), value: ({ trader_name }) => t(trader_name) },
+  { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: ({ coins }) => coinsText(coins) },
+  { key: 'interval', label: t('Interval'), value: ({ interval }) => interval },
+  {
+    key: 'cycle',
+    label: t('Cycle'),
+    number: true,
+    value: (model) => model.cycle_minutes,
+    show: (model) => t('%(count)s min', { count: formatNumber(model.cycle_minutes) }),
+  },
+  { key: 'value', label: t('Value'), number: true, value: (model) => model.total_value, show: (model) => formatMoney(model.total_value) },
+  {
+    key: 'return',
+    label: t('Return'),
+    number: true,
+    value: (model) => model.return_percentage,
+    show: (model) => formatPercent(model.return_percentage),
+    className: (model) => directionClass(model.return_percentage),
+  },
+  { key: 'positions', label: t('Positions'), number: true, value: (model) => model.open_positions, show: (model) => formatNumber(model.open_positions) },
+  { key: 'last_cycle', label: t('Last cycle'), value: ({ last_cycle: cycle }) => cycle?.started_at, show: cycleCell },
+  { key: 'actions', label: '', show: actionsCell, className: () => 'actions' },
+];
+
+const table = dataTable(byId('models'), {
+  label: t('Models'),
+  testId: 'models',
+  urlKey: 'sort',
+  fileName: 'models',
+  exportButton: byId('export-models'),
+  columns,
+  keyOf: ({ id }) => id,
+  empty: () => {
+    const add = element('button', { type: 'button', class: 'button button-primary', onclick: addModel, 'data-testid': 'add-first-model' }, t('Add model'));
+    return emptyState(t('No models yet. A model is a trader with coins and an account of its own; add the first one.'), add);
+  },
+});
+
+/** @param {string[]} coins */
+function coinsText(coins) {
+  const named = coins.slice(0, COINS_NAMED).join(' ');
+  const more = coins.length > COINS_NAMED ? ` +${coins.length - COINS_NAMED}` : '';
+  return element('span', { title: coins.join(' ') }, named + more);
+}
+
+/** @param {any} model */
+function cycleCell({ last_cycle: cycle }) {
+  if (!cycle) return element('span', { class: 'muted' }, t('none yet'));
+  /** @type {Record<string, string>} */
+  const classes = { done: 'badge-ok', failed: 'badge-error', running: 'badge-accent', interrupted: 'badge-warn' };
+  return element(
+    'span',
+    {},
+    element('span', { class: `badge ${classes[cycle.status] ?? 'badge-muted'}` }, word(cycle.status)),
+    element('span', { class: 'muted tabular' }, ` ${formatTime(cycle.finished_at ?? cycle.started_at, 'short')}`),
+    cycle.error ? element('span', { class: 'cell-error', 'data-testid': 'cycle-error' }, cycle.error) : null,
+  );
+}
+
+/** @param {any} model */
+function actionsCell({ id, name, enabled }) {
+  const running = busy.has(id);
+  return element(
+    'div',
+    {},
+    action('run', running ? t('Running…') : t('Run now'), name, { 'aria-busy': running ? 'true' : null, disabled: running }),
+    enabled ? action('pause', t('Pause'), name) : action('resume', t('Resume'), name),
+    action('edit', t('Edit'), name),
+    action('archive', t('Archive'), name),
+  );
+}
+
+/**
+ * @param {string} key
+ * @param {string} label
+ * @param {string} name of the model, so that a screen reader says whose button it is
+ * @param {Record<string, unknown>} [attributes]
+ */
+function action(key, label, name, attributes = {}) {
+  const described = { 'aria-label': `${label}: ${name}`, 'data-action': key, 'data-testid': `model-${key}` };
+  return element('button', { type: 'button', class: 'button button-small', ...described, ...attributes }, label);
+}
+
+async function load() {
+  try {
+    models = await get('/api/models');
+    table.update(models);
+  } catch (error) {
+    showFailure(byId('models'), error, load);
+  }
+}
+
+async function addModel() {
+  await edit();
+  toUrl({ add: null });
+}
+
+/** @param {any} [model] */
+async function edit(model) {
+  try {
+    if (await editModel(model)) await load();
+  } catch (error) {
+    toastError(error);
+  }
+}
+
+/** @param {any} model */
+async function run(model) {
+  busy.add(model.id);
+  table.update(models.map((one) => ({ ...one })));
+  await MODEL_ACTIONS['run']?.(model);
+  busy.delete(model.id);
+  await load();
+}
+
+byId('models').addEventListener('click', async (event) => {
+  const button = /** @type {HTMLElement} */ (event.target).closest('button');
+  const key = button?.dataset['action'];
+  const model = models.find(({ id }) => String(id) === button?.closest('tr')?.dataset['key']);
+  if (!key || !model) return;
+  if (key === 'run') await run(model);
+  else if (key === 'edit') await edit(model);
+  else if (await MODEL_ACTIONS[key]?.(model)) await load();
+});
+byId('add-model').addEventListener('click', addModel);
+
+const loadSoon = throttle(load, REFRESH_MS);
+subscribe('cycle', loadSoon);
+subscribe('trade', loadSoon);
+subscribe('account_value', ({ model_id, total_value }) => {
+  models = models.map((model) =>
+    model.id === model_id
+      ? { ...model, total_value, return_percentage: 100 * (total_value / model.initial_capital - 1) }
+      : model,
+  );
+  showSoon();
+});
+const showSoon = throttle(() => {
+  if (models.length) table.update(models);
+}, 1_000);
+onStreamResumed(load);
+setInterval(() => {
+  if (!document.hidden) load();
+}, REFRESH_ANYWAY_MS);
+load();
+if (fromUrl('add')) addModel();

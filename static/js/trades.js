@@ -1,0 +1,147 @@
+/**
+ * The table of trades: newest first, added to as they happen.
+ *
+ * @typedef {object} Trade
+ * @property {number} id
+ * @property {string} timestamp
+ * @property {string} coin
+ * @property {string} signal
+ * @property {string} kind open, close, liquidation or funding
+ * @property {'long' | 'short'} side
+ * @property {number} quantity
+ * @property {number} price
+ * @property {number} leverage
+ * @property {number} fee
+ * @property {number | null} pnl
+ * @property {string} reason
+ * @property {string | null} justification
+ * @property {number} [model_id]
+ * @property {string} [model_name]
+ */
+
+import { element } from './element.js';
+import { emptyState } from './failure.js';
+import { directionClass, formatMoney, formatPrice, formatProfit, formatQuantity, formatTime, NOTHING } from './format.js';
+import { t } from './i18n.js';
+import { coinLink, modelLink } from './positions.js';
+import { dataTable } from './table.js';
+import { sideBadge, word } from './words.js';
+
+const LONGEST_LINE = 110;
+
+/**
+ * @param {HTMLElement} container
+ * @param {{ withModel: boolean, exportButton: HTMLElement, most?: number }} options at most so many rows are kept
+ */
+export function tradesTable(container, { withModel, exportButton, most = Infinity }) {
+  /** @type {Map<number, Trade>} */
+  let known = new Map();
+  const table = dataTable(container, {
+    label: t('Trades'),
+    testId: 'trades',
+    urlKey: 'trades',
+    fileName: 'trades',
+    exportButton,
+    columns: withModel ? [timeColumn, modelColumn, ...tradeColumns] : [timeColumn, ...tradeColumns],
+    keyOf: ({ id }) => id,
+    empty: () => emptyState(t('No trades yet. A model trades when its cycle decides to.')),
+  });
+
+  /** A trade never changes, so one that is known stays. @param {readonly Trade[]} trades */
+  function add(trades) {
+    const all = [...known.values(), ...trades.filter(({ id }) => !known.has(id))];
+    all.sort((one, other) => other.timestamp.localeCompare(one.timestamp) || other.id - one.id);
+    known = new Map(all.slice(0, most).map((trade) => [trade.id, trade]));
+    table.update([...known.values()]);
+  }
+
+  return {
+    add,
+    /** @param {readonly Trade[]} trades */
+    replace(trades) {
+      const before = known;
+      known = new Map();
+      add(trades.map((trade) => before.get(trade.id) ?? trade));
+    },
+    oldest: () => [...known.values()].at(-1),
+  };
+}
+
+/** @typedef {import('./table.js').Column<Trade>} TradeColumn */
+
+/** @type {TradeColumn} */
+const timeColumn = {
+  key: 'time',
+  label: t('Time'),
+  value: ({ timestamp }) => timestamp,
+  show: ({ timestamp }) => element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
+  className: () => 'muted tabular',
+};
+
+/** @type {TradeColumn} */
+const modelColumn = {
+  key: 'model',
+  label: t('Model'),
+  value: ({ model_name }) => model_name,
+  show: ({ model_id, model_name }) => modelLink(model_id, model_name),
+};
+
+/** @type {TradeColumn[]} */
+const tradeColumns = [
+  { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: ({ coin }) => coinLink(coin) },
+  {
+    key: 'kind',
+    label: t('Action'),
+    value: ({ kind, side }) => `${word(kind)} ${word(side)}`,
+    show: ({ kind, side, leverage }) =>
+      element(
+        'span',
+        { class: 'side' },
+        word(kind),
+        element('span', { class: sideBadge(side) }, word(side)),
+        element('span', { class: 'muted' }, `${leverage}×`),
+      ),
+  },
+  { key: 'quantity', label: t('Quantity'), number: true, value: ({ quantity }) => quantity, show: (trade) => formatQuantity(trade.quantity) },
+  { key: 'price', label: t('Price'), number: true, value: ({ price }) => price, show: ({ price }) => formatPrice(price) },
+  { key: 'fee', label: t('Fee'), number: true, value: ({ fee }) => fee, show: ({ fee }) => formatMoney(fee) },
+  {
+    key: 'pnl',
+    label: t('P&L'),
+    number: true,
+    value: ({ pnl }) => pnl,
+    show: ({ pnl }) => (pnl === null ? NOTHING : formatProfit(pnl)),
+    className: ({ pnl }) => directionClass(pnl),
+  },
+  { key: 'reason', label: t('Reason'), value: ({ reason }) => word(reason), show: reasonBadge },
+  {
+    key: 'justification',
+    label: t('Justification'),
+    value: ({ justification }) => justification,
+    show: ({ justification }) => longText(justification),
+    className: () => 'wrap',
+  },
+];
+
+/** @param {Trade} trade */
+function reasonBadge({ reason }) {
+  if (reason === 'signal') return word(reason);
+  const forced = reason === 'stop_loss' || reason === 'trailing_stop' || reason === 'liquidation';
+  return element('span', { class: `badge ${forced ? 'badge-warn' : 'badge-muted'}` }, word(reason));
+}
+
+/**
+ * Short text as it is; of long text one line that opens.
+ *
+ * @param {string | null | undefined} text
+ */
+export function longText(text) {
+  if (!text) return element('span', { class: 'muted' }, NOTHING);
+  if (text.length <= LONGEST_LINE) return text;
+  return element(
+    'details',
+    { class: 'long-text' },
+    element('summary', {}, `${text.slice(0, LONGEST_LINE).trimEnd()}…`),
+    element('p', {}, text),
+  );
+}
