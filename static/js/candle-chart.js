@@ -76,13 +76,13 @@ export class CandleChart {
    * @param {object} options
    * @param {string} options.label what the chart shows, for screen readers
    * @param {(direction: 'older' | 'newer') => void} [options.onNeed] the view nears an end of the bars
+   * @param {(newestInView: boolean) => void} [options.onView] the view moved
    * @param {(id: string | null, point: { x: number, y: number } | null) => void} [options.onMarker]
    *   the marker under the pointer, or touched
    */
-  constructor(container, { label, onNeed, onMarker }) {
-    this.container = container;
-    this.label = label;
+  constructor(container, { label, onNeed, onView, onMarker }) {
     this.onNeed = onNeed;
+    this.onView = onView;
     this.legend = candleLegend();
     this.spoken = element('p', { class: 'sr-only', 'aria-live': 'polite' });
     const plot = element('div', {
@@ -112,7 +112,7 @@ export class CandleChart {
 
     this.chart.subscribeCrosshairMove((event) => this.#onPointer(event, onMarker));
     this.chart.subscribeClick((event) => onMarker?.(markerId(event), event.point ?? null));
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#askForMore());
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#viewMoved());
     onDisplayChange(() => this.#redraw());
   }
 
@@ -138,9 +138,8 @@ export class CandleChart {
       const shift = barIndexAt(bars, anchor.timestamp) - anchorIndex;
       scale.setVisibleLogicalRange({ from: range.from + shift, to: range.to + shift });
     } else {
-      scale.setVisibleLogicalRange({ from: bars.length - this.#barsInView(), to: bars.length + 4 });
+      this.showLatest();
     }
-    this.candles.priceScale().applyOptions({ autoScale: true });
     this.#showLegend(this.#bars.length - 1);
   }
 
@@ -207,6 +206,12 @@ export class CandleChart {
     this.candles.priceScale().applyOptions({ autoScale: true });
   }
 
+  showLatest() {
+    const bars = this.#bars.length;
+    this.chart.timeScale().setVisibleLogicalRange({ from: bars - this.#barsInView(), to: bars + 4 });
+    this.candles.priceScale().applyOptions({ autoScale: true });
+  }
+
   /** What the chart shows, for screen readers. @param {string} label */
   setLabel(label) {
     this.plot.setAttribute('aria-label', label);
@@ -216,11 +221,12 @@ export class CandleChart {
     return Math.min(BARS_IN_VIEW, Math.max(30, Math.floor(this.plot.clientWidth / 7)));
   }
 
-  #askForMore() {
+  #viewMoved() {
     const range = this.chart.timeScale().getVisibleLogicalRange();
-    if (!range || !this.#bars.length || !this.onNeed) return;
-    if (range.from < NEAR_END_BARS) this.onNeed('older');
-    if (range.to > this.#bars.length - NEAR_END_BARS) this.onNeed('newer');
+    if (!range || !this.#bars.length) return;
+    this.onView?.(range.to >= this.#bars.length - 1);
+    if (range.from < NEAR_END_BARS) this.onNeed?.('older');
+    if (range.to > this.#bars.length - NEAR_END_BARS) this.onNeed?.('newer');
   }
 
   #fitDecimals() {
