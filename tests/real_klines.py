@@ -1,31 +1,24 @@
-"""The real candles that some tests stand on, where they are present."""
+"""The real candles that some tests stand on: in KLINES_DIR, or beside the checkout."""
 
 from __future__ import annotations
 
-import gzip
 import os
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from domain import Interval, KlineSeries
+from domain import KlineSeries
+from kline_archive import read_klines
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get("KLINES_DIR") or ROOT.parent / "shared" / "data" / "klines")
 
-needs_real_klines = pytest.mark.skipif(
-    not any(FOLDER.glob("*.csv.gz")), reason=f"the real candles are not at {FOLDER}"
-)
-
 
 @cache
 def real_series(coin: str) -> KlineSeries:
-    """All hourly bars of `coin` against USDT in the folder's file."""
-    (path,) = FOLDER.glob(f"{coin}USDT-1h-*.csv.gz")
-    with gzip.open(path, "rt") as lines:
-        table = np.loadtxt(lines, delimiter=",", usecols=range(6), dtype=np.float64)
-    return KlineSeries(
-        Interval.H1, table[:, 0].astype(np.int64), *table[:, 1:].T.copy(), source="binance"
-    )
+    """All real hourly bars of `coin` against USDT; skips the test where they are absent."""
+    found = sorted(FOLDER.glob(f"{coin}USDT-1h-*.csv.gz"))
+    if not found:
+        pytest.skip(f"the real candles of {coin} are not at {FOLDER}")
+    return read_klines(found[0]).series
