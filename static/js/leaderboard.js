@@ -32,7 +32,6 @@ const columns = [
     show: ({ rank, model_id, model_name }) =>
       element('span', { class: 'ranked' }, element('span', { class: 'rank muted' }, formatNumber(rank)), modelLink(model_id, model_name)),
   },
-  { key: 'trader', label: t('Trader'), value: ({ trader_name, trader }) => t(trader_name ?? trader), className: () => 'muted' },
   { key: 'value', label: t('Value'), number: true, value: (row) => row.total_value, show: (row) => formatMoney(row.total_value) },
   {
     key: 'return',
@@ -53,6 +52,7 @@ const columns = [
   { key: 'trades', label: t('Trades'), number: true, value: ({ trades }) => trades, show: ({ trades }) => formatNumber(trades) },
   { key: 'win_rate', label: t('Win rate'), number: true, value: (row) => row.win_rate, show: (row) => formatPercent(row.win_rate, false) },
   { key: 'fees', label: t('Fees'), number: true, value: ({ fees }) => fees, show: ({ fees }) => formatMoney(fees) },
+  { key: 'trader', label: t('Trader'), value: ({ trader_name, trader }) => t(trader_name ?? trader), className: () => 'muted' },
 ];
 
 /**

@@ -116,7 +116,7 @@ function modelForm(traders, coins, model) {
     try {
       const fields = invalidFields(node);
       if (picker.chosen().length === 0) fields['coins'] = t('Choose at least one coin.');
-      if (Object.keys(fields).length) throw new ApiError(t('Please mend the fields marked.'), 400, 'invalid_input', fields);
+      if (Object.keys(fields).length) throw new ApiError(t('Please correct the marked fields.'), 400, 'invalid_input', fields);
       if (model) await put(`/api/models/${model.id}`, body());
       else await post('/api/models', body());
       return true;

@@ -17,7 +17,7 @@ import { word } from './words.js';
 
 const REFRESH_MS = 2_000;
 const REFRESH_ANYWAY_MS = 60_000;
-const COINS_NAMED = 4;
+const COINS_NAMED = 3;
 
 /** @type {any[]} */
 let models = [];
@@ -34,16 +34,6 @@ const columns = [
     show: ({ enabled }) =>
       element('span', { class: `badge ${enabled ? 'badge-ok' : 'badge-muted'}`, 'data-testid': 'model-state' }, enabled ? t('Active') : t('Paused')),
   },
-  { key: 'trader', label: t('Trader'), value: ({ trader_name }) => t(trader_name) },
-  { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: ({ coins }) => coinsText(coins) },
-  { key: 'interval', label: t('Interval'), value: ({ interval }) => interval },
-  {
-    key: 'cycle',
-    label: t('Cycle'),
-    number: true,
-    value: (model) => model.cycle_minutes,
-    show: (model) => t('%(count)s min', { count: formatNumber(model.cycle_minutes) }),
-  },
   { key: 'value', label: t('Value'), number: true, value: (model) => model.total_value, show: (model) => formatMoney(model.total_value) },
   {
     key: 'return',
@@ -55,6 +45,21 @@ const columns = [
   },
   { key: 'positions', label: t('Positions'), number: true, value: (model) => model.open_positions, show: (model) => formatNumber(model.open_positions) },
   { key: 'last_cycle', label: t('Last cycle'), value: ({ last_cycle: cycle }) => cycle?.started_at, show: cycleCell },
+  { key: 'trader', label: t('Trader'), value: ({ trader_name }) => t(trader_name) },
+  { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: ({ coins }) => coinsText(coins) },
+  {
+    key: 'cycle',
+    label: t('Cycle'),
+    number: true,
+    value: (model) => model.cycle_minutes,
+    show: ({ cycle_minutes, interval }) =>
+      element(
+        'span',
+        {},
+        t('%(count)s min', { count: formatNumber(cycle_minutes) }),
+        element('span', { class: 'cell-note' }, t('%(interval)s candles', { interval })),
+      ),
+  },
   { key: 'actions', label: '', show: actionsCell, className: () => 'actions' },
 ];
 

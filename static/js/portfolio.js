@@ -59,7 +59,7 @@ export function showMetrics(container, portfolio) {
   container.title = stale ? t('Some prices are old, so these values are.') : '';
   /** @type {Record<string, [text: string, note: string, direction?: number | null]>} */
   const metrics = {
-    total_value: [formatMoney(total), t('of %(capital)s at the start', { capital: formatMoney(capital) })],
+    total_value: [formatMoney(total), t('from %(capital)s', { capital: formatMoney(capital) })],
     return_percentage: [formatPercent(portfolio.return_percentage), formatProfit(total - capital), total - capital],
     today_pnl: [formatProfit(today), shareOf(today, isNumber(today) ? total - today : null), today],
     unrealized_pnl: [

@@ -118,8 +118,8 @@ function parsed(text, name) {
 
 /** @param {any} property */
 function rangeText({ minimum, exclusiveMinimum, maximum }) {
-  const low = minimum ?? exclusiveMinimum;
-  if (low === undefined || maximum === undefined) return '';
-  const from = exclusiveMinimum === undefined ? String(low) : `> ${low}`;
-  return t('%(from)s to %(to)s', { from, to: maximum });
+  if (maximum === undefined) return '';
+  if (minimum !== undefined) return t('%(low)s to %(high)s', { low: minimum, high: maximum });
+  if (exclusiveMinimum === undefined) return '';
+  return t('above %(low)s, at most %(high)s', { low: exclusiveMinimum, high: maximum });
 }

@@ -27,7 +27,7 @@ import { coinLink, modelLink } from './positions.js';
 import { dataTable } from './table.js';
 import { sideBadge, word } from './words.js';
 
-const LONGEST_LINE = 110;
+const LONGEST_LINE = 60;
 
 /**
  * @param {HTMLElement} container
@@ -131,7 +131,7 @@ function reasonBadge({ reason }) {
 }
 
 /**
- * Short text as it is; of long text one line that opens.
+ * Short text as it is; of long text one line, as long as there is room, that opens.
  *
  * @param {string | null | undefined} text
  */
@@ -141,7 +141,6 @@ export function longText(text) {
   return element(
     'details',
     { class: 'long-text' },
-    element('summary', {}, `${text.slice(0, LONGEST_LINE).trimEnd()}…`),
-    element('p', {}, text),
+    element('summary', {}, text),
   );
 }
