@@ -60,6 +60,7 @@ async function loadModels() {
   replaceContent(picker, element('option', { value: '' }, t('All models')), ...options);
   const nobody = byId('no-models');
   nobody.hidden = models.length > 0;
+  byId('overview').hidden = models.length === 0;
   if (models.length === 0) {
     const add = element('a', { class: 'button button-primary', href: '/models?add=1', 'data-testid': 'add-first-model' }, t('Add model'));
     replaceContent(nobody, element('div', { class: 'card' }, emptyState(t('No models trade yet. Add the first one, and its account appears here.'), add)));
@@ -136,11 +137,14 @@ async function loadChosen() {
 }
 
 async function start() {
-  await shown('overview-failure', async () => {
+  try {
     await loadModels();
     loadChosen();
     await fetchPrices([...new Set(models.flatMap(({ coins }) => coins))]);
-  });
+  } catch (error) {
+    byId('overview').hidden = models.length === 0;
+    showFailure(byId('overview-failure'), error, start);
+  }
 }
 
 picker.addEventListener('change', () => {

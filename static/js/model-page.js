@@ -1,10 +1,10 @@
 /** The page of one model: its account, what it holds, what it traded and what it decided; live. */
 
 import { accountValues } from './account-values.js';
-import { get } from './api.js';
+import { ApiError, get } from './api.js';
 import { decisionsTable } from './decisions.js';
 import { byId, element, replaceContent, setText } from './element.js';
-import { showFailure } from './failure.js';
+import { emptyState, showFailure } from './failure.js';
 import { formatMoney, formatNumber, formatTime } from './format.js';
 import { t } from './i18n.js';
 import { MODEL_ACTIONS } from './model-actions.js';
@@ -156,12 +156,23 @@ function loadFigures() {
 }
 
 async function start() {
-  await shown('overview-failure', async () => {
+  try {
     await loadModel();
+    byId('overview').hidden = false;
     values.load(modelId);
     loadFigures();
     await fetchPrices(model.coins);
-  });
+  } catch (error) {
+    byId('overview').hidden = model === null;
+    if (error instanceof ApiError && error.status === 404) showNoModel(error.message);
+    else showFailure(byId('overview-failure'), error, start);
+  }
+}
+
+/** @param {string} message */
+function showNoModel(message) {
+  const link = element('a', { class: 'button button-primary', href: '/models' }, t('All models'));
+  replaceContent(byId('overview-failure'), element('div', { class: 'card' }, emptyState(message, link)));
 }
 
 async function edit() {

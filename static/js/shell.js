@@ -14,8 +14,9 @@ const A_YEAR_SECONDS = 31_536_000;
 
 /** Market time is the exchange's: in a replayed market it is not the clock on the wall. */
 let marketTimeMs = NaN;
-/** @type {any} */
+/** @type {any} null until the first answer, and while none comes */
 let health = null;
+let unreachable = false;
 let healthReceivedAt = 0;
 
 function listenForLanguage() {
@@ -69,25 +70,26 @@ function showStream() {
 }
 
 function showPrices() {
-  const prices = health?.prices;
-  if (!prices || !isNumber(prices.age_seconds)) {
-    showStatus('status-prices', health ? 'error' : 'unknown', health ? t('none yet') : '…');
-    return;
-  }
+  if (!health) return showNoHealth('status-prices');
+  const { prices } = health;
+  if (!isNumber(prices?.age_seconds)) return showStatus('status-prices', 'error', t('none yet'));
   const age = prices.age_seconds + (performance.now() - healthReceivedAt) / 1000;
   const text = [prices.source, formatAge(age)].filter(Boolean).join(' · ');
   showStatus('status-prices', prices.stale ? 'warn' : 'ok', text, prices.stale ? t('These prices are old.') : '');
 }
 
 function showLoop() {
-  const scheduler = health?.scheduler;
-  if (!scheduler) showStatus('status-loop', 'unknown', '…');
-  else if (!scheduler.running) showStatus('status-loop', 'warn', t('off'));
-  else {
-    const next = scheduler.next_cycle;
-    const title = next ? t('Next cycle at %(time)s', { time: formatTime(next, 'full') }) : '';
-    showStatus('status-loop', 'ok', t('running'), title);
-  }
+  if (!health) return showNoHealth('status-loop');
+  const { running, next_cycle: next } = health.scheduler;
+  if (!running) return showStatus('status-loop', 'warn', t('off'));
+  const title = next ? t('Next cycle at %(time)s', { time: formatTime(next, 'full') }) : '';
+  showStatus('status-loop', 'ok', t('running'), title);
+}
+
+/** @param {string} id */
+function showNoHealth(id) {
+  if (unreachable) showStatus(id, 'error', t('unreachable'));
+  else showStatus(id, 'unknown', '…');
 }
 
 function showMarketTime() {
@@ -111,15 +113,15 @@ async function fetchHealth() {
   try {
     health = await get('/api/health');
     healthReceivedAt = performance.now();
+    unreachable = false;
     marketTimeIs(health.now);
-    showPrices();
-    showLoop();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     health = null;
-    showStatus('status-prices', 'error', t('unreachable'));
-    showStatus('status-loop', 'unknown', t('unreachable'));
+    unreachable = true;
   }
+  showPrices();
+  showLoop();
 }
 
 /** @param {Record<string, { source: string, age_seconds: number, stale: boolean, timestamp?: string | number }>} update */
