@@ -95,6 +95,15 @@ class KlineAnswer:
     stale: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """How much of a range could be had: the bars that no source was there to answer for."""
+
+    source: str
+    unanswered_bars: int
+    failure: SourceError | None
+
+
 class MultiSourceDataAggregator:
     """One voice for all sources. `clock` is the market's time, `wall_clock` that of ages."""
 
@@ -155,6 +164,10 @@ class MultiSourceDataAggregator:
     def last_known_prices(self, symbols: Iterable[str]) -> dict[str, KnownPrice]:
         """What is in memory, however old; no source is asked."""
         return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
+
+    def newest_price(self) -> KnownPrice | None:
+        """The price that was received last, of any coin."""
+        return max(list(self._prices.values()), key=lambda p: p.received_ms, default=None)
 
     def is_stale(self, price: KnownPrice) -> bool:
         """Whether a price is older than a fresh one may be."""
@@ -231,31 +244,29 @@ class MultiSourceDataAggregator:
             raise failure
         return KlineAnswer(series, stale=failure is not None)
 
-    def get_history(
+    def fetch_history(
         self,
         coin: Coin,
         interval: Interval,
         start_ms: int,
         end_ms: int,
         progress: Callable[[float], None] | None = None,
-    ) -> KlineSeries:
-        """Every closed bar with start_ms ≤ open_time < end_ms, stored ones first.
-
-        Raises SourceError when bars are missing that no source answers for.
-        """
+    ) -> History:
+        """Bring the closed bars with start_ms ≤ open_time < end_ms into the store."""
+        first = interval.ceil(start_ms)
         stop = min(end_ms, interval.floor(self._clock.now_ms()))
         source = self._kline_source(coin)
-        failure = self._fill(coin, source, interval, interval.ceil(start_ms), stop, progress)
-        if failure is not None:
-            raise failure
-        name = source.name if source is not None else self._priority["klines"][0]
-        return self._store.read(coin, name, interval, start_ms, stop)
+        name = source.name if source is not None else self.kline_source_name()
+        failure = self._fill(coin, source, interval, first, stop, progress)
+        if failure is None:
+            return History(name, 0, None)
+        unknown = self._store.missing(coin, name, interval, first, stop)
+        bars = sum(-(-(end - start) // interval.milliseconds) for start, end in unknown)
+        return History(name, bars, failure)
 
-    def stored_history(
-        self, coin: Coin, source: str, interval: Interval, start_ms: int, end_ms: int
-    ) -> KlineSeries:
-        """What is stored of a range; no source is asked."""
-        return self._store.read(coin, source, interval, start_ms, end_ms)
+    def kline_source_name(self) -> str:
+        """The source whose klines come first."""
+        return self._priority["klines"][0]
 
     def coverage(self, coin: Coin, interval: Interval) -> Coverage | None:
         """What is stored of a coin, of the first source that has any."""

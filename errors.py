@@ -54,6 +54,17 @@ class Forbidden(TradingSystemError):
     http_status = 403
 
 
+class TooManyRequests(TradingSystemError):
+    """More at once than is served; `retry_after` is in seconds."""
+
+    code = "too_many"
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after: float):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class OrderRefused(TradingSystemError):
     """The ledger or risk refuses an order; `code` is the stable reason, nothing has changed."""
 

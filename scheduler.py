@@ -43,7 +43,9 @@ class AlignedTrigger(BaseTrigger):  # type: ignore[misc]
         """The real time at which the market's clock shows the next multiple."""
         market_ms = self._clock.now_ms()
         next_ms = market_ms - market_ms % self._step_ms + self._step_ms
-        return datetime.now(UTC) + timedelta(seconds=self._clock.wall_seconds_until(next_ms))
+        # A millisecond later than the turn, so that the clock has surely reached it.
+        wait = self._clock.wall_seconds_until(next_ms) + 0.001
+        return datetime.now(UTC) + timedelta(seconds=wait)
 
 
 class TradingLoop:

@@ -115,6 +115,13 @@ def requeue(connection: sqlite3.Connection, backtest_id: int) -> None:
     )
 
 
+def set_hash(connection: sqlite3.Connection, backtest_id: int, config_hash: str) -> None:
+    """Store what the run comes to now that its bars are there."""
+    connection.execute(
+        "UPDATE backtests SET config_hash = ? WHERE id = ?", (config_hash, backtest_id)
+    )
+
+
 def set_progress(connection: sqlite3.Connection, backtest_id: int, progress: float) -> None:
     """How much of a running one is done, 0 to 1."""
     connection.execute(

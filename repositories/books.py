@@ -168,6 +168,12 @@ def value_at(connection: sqlite3.Connection, model_id: int, time_ms: int) -> Acc
     return None if row is None else _account_value(row)
 
 
+def latest_value_time(connection: sqlite3.Connection) -> int | None:
+    """The time of the newest value of any account."""
+    row = connection.execute("SELECT MAX(timestamp) FROM account_values").fetchone()
+    return None if row[0] is None else int(row[0])
+
+
 # ------------------------------------------------------------------------------- writing
 
 

@@ -66,14 +66,16 @@ def write(connection: sqlite3.Connection, key: KlineKey, series: KlineSeries) ->
     )  # fmt: skip
 
 
-def count(connection: sqlite3.Connection, key: KlineKey, start_ms: int, end_ms: int) -> int:
-    """How many bars are stored with start_ms ≤ open_time < end_ms."""
+def fingerprint(
+    connection: sqlite3.Connection, key: KlineKey, start_ms: int, end_ms: int
+) -> list[int | float | None]:
+    """Count, first and last open time and the sums of close and volume: changes with the bars."""
     row = connection.execute(
-        "SELECT COUNT(*) FROM klines WHERE coin_id = ? AND source = ? AND interval = ? "
-        "AND open_time >= ? AND open_time < ?",
+        "SELECT COUNT(*), MIN(open_time), MAX(open_time), TOTAL(close), TOTAL(volume) FROM klines "
+        "WHERE coin_id = ? AND source = ? AND interval = ? AND open_time >= ? AND open_time < ?",
         (*key.values, start_ms, end_ms),
     ).fetchone()
-    return int(row[0])
+    return list(row)
 
 
 def bounds(connection: sqlite3.Connection, key: KlineKey) -> tuple[int, int, int] | None:

@@ -1,0 +1,125 @@
+"""`create_app` builds the services once and wires them to the routes; nothing happens at import."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from flask import Flask, request
+from flask_babel import Babel
+from flask_openapi3 import Info, OpenAPI
+
+import cli
+import routes.backtests
+import routes.coins
+import routes.market
+import routes.models
+import routes.pages
+import routes.settings
+import routes.system
+import routes.trading
+from backtest_jobs import BacktestJobs
+from binance_fetcher import BinanceDataFetcher
+from clock import SystemClock
+from config import Config
+from data_aggregator import MultiSourceDataAggregator
+from database import Database
+from event_stream import EventStream
+from owner_settings import SettingsStore
+from price_stream import PriceStream
+from repositories import coins
+from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
+from routes.services import EXTENSION, Services
+from scheduler import TradingLoop
+from security import protect
+from trading_engine import TradingDesk
+from version import VERSION
+
+LARGEST_BODY_BYTES = 1_000_000
+ERRORS: dict[Any, Any] = dict.fromkeys((400, 403, 404, 405, 409, 413, 429, 503), ErrorAnswer)
+
+
+def create_app(config: Config | None = None, *, check_answers: bool = False) -> Flask:
+    """The whole app on one database; `check_answers` holds every answer to its documented shape."""
+    config = config or Config()
+    app = OpenAPI(
+        __name__,
+        info=Info(title="AI Crypto Trading System", version=VERSION),
+        responses=ERRORS,
+        validation_error_status=400,
+        validation_error_model=ErrorAnswer,
+        validation_error_callback=validation_answer,
+        doc_prefix="/api",
+        doc_url="/openapi.json",
+        validate_response=check_answers,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
+    app.extensions[EXTENSION] = build_services(config)
+    handle_errors(app)
+    protect(app)
+    Babel(app, locale_selector=chosen_locale)
+    for family in (
+        routes.coins, routes.models, routes.trading, routes.market, routes.backtests,
+        routes.settings, routes.system,
+    ):  # fmt: skip
+        app.register_api(family.blueprint)
+    app.register_blueprint(routes.pages.blueprint)
+    cli.add_commands(app)
+    return app
+
+
+def build_services(config: Config) -> Services:
+    """Every service, each given those that it stands on; nothing is started or asked yet."""
+    logging.basicConfig(
+        level=config.LOG_LEVEL, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    clock = config.clock()
+    database = Database(config.DATABASE_PATH, clock)
+    events = EventStream()
+    binance = BinanceDataFetcher(
+        config.BINANCE_API_KEY or None,
+        config.BINANCE_API_SECRET or None,
+        base_url=config.BINANCE_API_URL or None,
+        clock=clock,
+        timeout_seconds=config.SOURCE_TIMEOUT_SECONDS,
+    )
+    data_aggregator = MultiSourceDataAggregator(
+        database,
+        {binance.name: binance},
+        config.DATA_SOURCE_PRIORITY,
+        clock,
+        price_ttl_seconds=config.CACHE_PRICE_TTL,
+    )
+    settings = SettingsStore(database, config.DEFAULT_TRADE_FEE_RATE)
+    desk = TradingDesk(database, data_aggregator, settings, clock, events)
+    prices = PriceStream(
+        data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS
+    )
+    return Services(
+        config=config,
+        clock=clock,
+        database=database,
+        data_aggregator=data_aggregator,
+        settings=settings,
+        events=events,
+        desk=desk,
+        prices=prices,
+        loop=TradingLoop(database, desk, prices, clock),
+        backtests=BacktestJobs(database, data_aggregator, clock, events, config.BACKTEST_WORKERS),
+        stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
+        started_ms=SystemClock().now_ms(),
+    )
+
+
+def coins_in_use(database: Database) -> list[str]:
+    """Every active coin: its price is on some page or in some pool."""
+    return [coin.symbol for coin in coins.list_coins(database.connection)]
+
+
+def chosen_locale() -> str | None:
+    """The reader's language: as chosen, else as the browser asks."""
+    chosen = request.cookies.get("locale")
+    if chosen in routes.pages.LOCALES:
+        return chosen
+    return request.accept_languages.best_match(routes.pages.LOCALES) or "en"

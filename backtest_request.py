@@ -1,0 +1,188 @@
+"""What may be asked of a backtest, checked before anything is loaded, and what it means exactly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+import ledger
+from backtesting import BacktestConfig, FillTiming, Funding
+from domain import Interval
+from paper_execution import ExecutionRules
+from risk import RiskName, profile_named
+from strategies import registry
+
+MOST_COINS = 200
+MOST_WARMUP_BARS = 100_000
+FIRST_DAY = date(2009, 1, 3)  # the first block of Bitcoin: no candle is older
+
+PositiveAmount = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), allow_inf_nan=False)]
+
+
+class FundingTerms(BaseModel):
+    """Funding of perpetual contracts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: Annotated[Decimal, Field(ge=-1, le=1, allow_inf_nan=False)] = Field(
+        description="Share of the notional that longs pay to shorts at each settlement"
+    )
+    every_hours: int = Field(8, ge=1, le=24)
+
+
+class BacktestTerms(BaseModel):
+    """The terms of a run that do not say who trades."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    start_date: date = Field(description="First day, whole, UTC")
+    end_date: date = Field(description="Last day, whole, UTC")
+    interval: Interval = Interval.H1
+    decide_every: int = Field(1, ge=1, le=10_000, description="Bars between two decisions")
+    initial_capital: PositiveAmount = Decimal(10_000)
+    trade_fee_rate: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"), allow_inf_nan=False)] = (
+        Decimal("0.001")
+    )
+    slippage_bps: Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False)] = Decimal(2)
+    fill: FillTiming = FillTiming.NEXT_OPEN
+    funding: FundingTerms | None = Field(None, description="None for spot")
+    liquidation: bool = Field(True, description="Whether positions can be liquidated")
+    lot_rounding: bool = Field(
+        True, description="Round to the venue's lot size where the instrument is known"
+    )
+    warmup_bars: int | None = Field(
+        None, ge=0, le=MOST_WARMUP_BARS, description="Bars before the start; the trader's own need"
+    )
+
+    @field_validator("start_date", "end_date")
+    @classmethod
+    def _a_day_of_the_market(cls, day: date) -> date:
+        if not FIRST_DAY <= day <= date(2100, 1, 1):
+            raise ValueError("must be a day between 2009 and 2100")
+        return day
+
+    @field_validator("end_date")
+    @classmethod
+    def _not_before_the_start(cls, day: date, known: ValidationInfo) -> date:
+        start = known.data.get("start_date")
+        if start is not None and day < start:
+            raise ValueError("must not be before start_date")
+        return day
+
+
+class BacktestRequest(BacktestTerms):
+    """A run as it is asked for: of a model, or of a trader by its key."""
+
+    model_id: int | None = Field(None, ge=1, description="Run this model's trader")
+    trader: str | None = Field(None, max_length=50, description="Or a trader by its key")
+    params: dict[str, Any] = Field(default_factory=dict, description="The trader's parameters")
+    decisions: list[dict[str, Any]] | None = Field(
+        None, max_length=100_000, description="The script, for the trader `scripted`"
+    )
+    leverage: Annotated[Decimal, Field(ge=1, le=125, allow_inf_nan=False)] | None = Field(
+        None, description="Leverage of entries, where the trader's own parameters name none"
+    )
+    coins: list[str] | None = Field(
+        None, min_length=1, max_length=MOST_COINS, description="Symbols; a model's pool by default"
+    )
+    risk: RiskName | None = Field(
+        None, description="A risk profile; a model's own by default, `off` for a trader by its key"
+    )
+    wait: bool = Field(False, description="Answer with the finished run")
+
+    @model_validator(mode="after")
+    def _someone_trades(self) -> BacktestRequest:
+        if (self.model_id is None) == (self.trader is None):
+            raise ValueError("exactly one of model_id and trader must be given")
+        if self.decisions is not None and self.trader != "scripted":
+            raise ValueError("decisions belong to the trader 'scripted'")
+        if self.trader is not None and self.coins is None:
+            raise ValueError("coins must be given")
+        return self
+
+
+class ResolvedBacktest(BacktestTerms):
+    """A run with everything that it depends on: what is stored, repeated and compared."""
+
+    trader: str
+    params: dict[str, Any]
+    coins: list[str]
+    risk: RiskName
+    source: str
+
+    @property
+    def start_ms(self) -> int:
+        """The first day's beginning."""
+        return _midnight_ms(self.start_date)
+
+    @property
+    def end_ms(self) -> int:
+        """The end of the last day (exclusive)."""
+        return _midnight_ms(self.end_date + timedelta(days=1))
+
+    def warmup_start_ms(self, history_bars: int) -> int:
+        """The open time from which bars are wanted, for a trader that looks back that far."""
+        bars = history_bars if self.warmup_bars is None else self.warmup_bars
+        return max(0, self.interval.floor(self.start_ms) - bars * self.interval.milliseconds)
+
+    def engine_config(self) -> BacktestConfig:
+        """The run in the engine's words."""
+        funding = self.funding
+        rules = ExecutionRules(
+            fee_rate=self.trade_fee_rate,
+            slippage_bps=self.slippage_bps,
+            risk=profile_named(self.risk),
+            maintenance_margin_rate=(
+                ledger.DEFAULT_MAINTENANCE_MARGIN_RATE if self.liquidation else None
+            ),
+        )
+        return BacktestConfig(
+            coins=tuple(self.coins),
+            start_ms=self.start_ms,
+            end_ms=self.end_ms,
+            interval=self.interval,
+            initial_capital=self.initial_capital,
+            rules=rules,
+            fill=self.fill,
+            decide_every=self.decide_every,
+            funding=None if funding is None else Funding(funding.rate, funding.every_hours),
+            warmup_bars=self.warmup_bars,
+        )
+
+    def hash_with(self, data_fingerprint: object, version: str) -> str:
+        """SHA-256 that stands for this run on this data, by this version of the program."""
+        words = json.dumps(
+            [self.model_dump(mode="json"), data_fingerprint, version], sort_keys=True
+        )
+        return hashlib.sha256(words.encode()).hexdigest()
+
+
+def with_leverage(
+    trader: str, params: Mapping[str, Any], leverage: Decimal | None
+) -> dict[str, Any]:
+    """`params` with the run's leverage where they name none and the trader knows it."""
+    if leverage is None:
+        return dict(params)
+    text = float(leverage)
+    if trader == "scripted":
+        decisions = params.get("decisions", [])
+        return {**params, "decisions": [{"leverage": text, **decision} for decision in decisions]}
+    knows = trader in registry() and "leverage" in registry()[trader].Params.model_fields
+    return {"leverage": text, **params} if knows else dict(params)
+
+
+def _midnight_ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000

@@ -1,0 +1,154 @@
+"""Commands: `flask --app app …`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+from tqdm import tqdm
+
+from errors import Conflict, DataError, TradingSystemError
+from kline_archive import ArchivedKlines, read_klines
+from kline_store import KlineStore
+from ledger_audit import audit
+from repositories import coins, models
+from routes.services import EXTENSION, Services
+from server import serve
+from timestamps import iso_utc
+
+ARCHIVE_ENDINGS = (".csv", ".csv.gz", ".zip")
+
+database_commands = AppGroup("db", help="The database: upgrade, status, backup.")
+kline_commands = AppGroup("klines", help="Stored candles.")
+ledger_commands = AppGroup("ledger", help="The books.")
+
+
+def add_commands(app: Flask) -> None:
+    """Make the commands known to `app`."""
+    for group in (database_commands, kline_commands, ledger_commands):
+        app.cli.add_command(group)
+    app.cli.add_command(serve_command)
+
+
+def _services() -> Services:
+    found: Services = current_app.extensions[EXTENSION]
+    return found
+
+
+def _fail(error: TradingSystemError) -> None:
+    """One sentence and a status; never a trace."""
+    click.echo(f"Error: {error.message}", err=True)
+    sys.exit(1)
+
+
+@click.command("serve")
+def serve_command() -> None:
+    """Serve pages and API, and trade."""
+    serve(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------- database
+
+
+@database_commands.command("upgrade")
+def upgrade() -> None:
+    """Apply the migrations that are missing, after a backup."""
+    try:
+        applied = _services().database.upgrade()
+    except TradingSystemError as error:
+        _fail(error)
+    for migration in applied:
+        click.echo(f"applied {migration.name}")
+    if not applied:
+        click.echo("The database is up to date.")
+
+
+@database_commands.command("status")
+def status() -> None:
+    """Which migrations have been applied, and when."""
+    try:
+        rows = _services().database.status()
+    except TradingSystemError as error:
+        _fail(error)
+    for row in rows:
+        click.echo(f"{row.migration.name:45} {row.applied_at or 'missing'}")
+
+
+@database_commands.command("backup")
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+def backup(target: Path) -> None:
+    """Copy the whole database to TARGET, also while the app is writing."""
+    if target.exists():
+        _fail(Conflict(f"{target} is there already."))
+    click.echo(f"copied to {_services().database.backup(target)}")
+
+
+# --------------------------------------------------------------------------------- klines
+
+
+@kline_commands.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+def import_klines(paths: tuple[Path, ...]) -> None:
+    """Take candles from files in Binance's archive format, or from folders of them."""
+    services = _services()
+    services.database.upgrade()
+    store = KlineStore(services.database)
+    failed = 0
+    for path in tqdm(_archive_files(paths), unit="file", disable=None):
+        try:
+            archived = read_klines(path)
+            _store(services, store, archived)
+            tqdm.write(f"{path.name}: {len(archived.series):,} candles of {archived.symbol}")
+        except DataError as error:
+            failed += 1
+            tqdm.write(f"Error: {error.message}", file=sys.stderr)
+    if failed:
+        click.echo(f"Nothing was taken of {failed} files.", err=True)
+        sys.exit(1)
+
+
+def _archive_files(paths: tuple[Path, ...]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(p for p in path.iterdir() if p.name.endswith(ARCHIVE_ENDINGS))
+        else:
+            files.append(path)
+    return files
+
+
+def _store(services: Services, store: KlineStore, archived: ArchivedKlines) -> None:
+    """Keep a file's bars. Raises DataError where no coin is known by the file's symbol."""
+    coin = coins.find_by_venue_symbol(
+        services.database.connection, archived.series.source, archived.symbol
+    )
+    if coin is None:
+        raise DataError(f"No coin is known that Binance trades as {archived.symbol!r}.")
+    series = archived.series
+    if len(series):
+        last = int(series.open_time[-1]) + series.interval.milliseconds
+        store.store(coin, series, (int(series.open_time[0]), last))
+
+
+# --------------------------------------------------------------------------------- ledger
+
+
+@ledger_commands.command("verify")
+def verify() -> None:
+    """Replay every model's trades and compare the books with what they give, to the last digit."""
+    connection = _services().database.connection
+    wrong = 0
+    for model in models.list_models(connection, include_archived=True):
+        result = audit(connection, model)
+        wrong += bool(result.differences)
+        verdict = "differs" if result.differences else "balances"
+        click.echo(f"model {model.id} {model.name}: {result.trades} trades, {verdict}")
+        for difference in result.differences:
+            click.echo(f"  {difference}")
+    if wrong:
+        click.echo(f"{wrong} models' books do not follow from their trades.", err=True)
+        sys.exit(1)
+    click.echo(f"All books balance at {iso_utc(_services().clock.now_ms())}.")

@@ -1,0 +1,154 @@
+"""`python -m demo`: the whole app on the simulated exchange, with five models trading.
+
+The market runs faster than real time, and goes on where it was when the demo is started again.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from app import create_app
+from clock import SystemClock
+from config import Config, MarketKind
+from database import Database
+from domain import MINUTE_MS, Interval, TradingModel
+from repositories import books, coins, models
+from routes.services import EXTENSION, Services
+from server import serve
+from timestamps import iso_utc
+
+DATABASE = Path("instance/demo.db")
+SEED = 7
+SPEED = 30.0  # a minute of the market in two seconds
+SCRIPT_DAYS = 30
+SCRIPT_STEP_MINUTES = 20
+
+
+def main() -> int:
+    """Start the exchange, make the models on the first start, and serve."""
+    wall_ms = SystemClock().now_ms()
+    start_ms = max(wall_ms, _last_seen_ms(DATABASE) + MINUTE_MS)
+    start_ms -= start_ms % MINUTE_MS  # full minutes: charts begin with a whole candle
+    speed = float(os.environ.get("DEMO_CLOCK_SPEED", SPEED))
+    with simulated_exchange(start_ms, wall_ms, speed) as address:
+        config = Config(
+            DATABASE_PATH=DATABASE,
+            MARKET=MarketKind.DEMO,
+            BINANCE_API_URL=address,
+            DEMO_CLOCK_START_MS=start_ms,
+            DEMO_CLOCK_WALL_START_MS=wall_ms,
+            DEMO_CLOCK_SPEED=speed,
+            PRICE_POLL_SECONDS=1.0,
+        )
+        app = create_app(config)
+        add_models(app.extensions[EXTENSION])
+        serve(app)
+    return 0
+
+
+@contextmanager
+def simulated_exchange(start_ms: int, wall_start_ms: int, speed: float) -> Iterator[str]:
+    """The exchange as a process that ends with this one; its address."""
+    command = [
+        sys.executable, "-m", "exchange_simulator", "--port", "0", "--seed", str(SEED),
+        "--start-ms", str(start_ms), "--wall-start-ms", str(wall_start_ms),
+        "--speed", str(speed), "--with-parent",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None  # it is a pipe
+        said = process.stdout.readline()
+        try:
+            if "http://" not in said:
+                raise SystemExit("The simulated exchange did not start.")
+            yield said[said.index("http://") :].strip()
+        finally:
+            process.terminate()
+
+
+def _last_seen_ms(path: Path) -> int:
+    """The latest market time in an earlier demo's database; 0 without one."""
+    if not path.exists():
+        return 0
+    database = Database(path, SystemClock())
+    database.upgrade()
+    latest = books.latest_value_time(database.connection)
+    database.close()
+    return latest or 0
+
+
+def add_models(services: Services) -> None:
+    """The five models of the demo, where there are no models yet."""
+    database = services.database
+    database.upgrade()
+    if models.list_models(database.connection, include_archived=True):
+        return
+    now_ms = services.clock.now_ms()
+    for model, symbols in _sample_models(now_ms):
+        with database.transaction() as connection:
+            stored = models.add(connection, model, now_ms)
+            pool = [coins.get(connection, symbol) for symbol in symbols]
+            coins.set_pool(connection, stored.id, pool, now_ms)
+
+
+def _sample_models(now_ms: int) -> list[tuple[TradingModel, list[str]]]:
+    """Models and their pools."""
+    first = TradingModel(
+        "Buy and hold", "buy_and_hold", Decimal(10_000), Interval.M1, 1, "off", {"weight": 0.95}
+    )
+    fast = {"fast": 3, "slow": 8, "weight": 0.9}
+    slow = {"fast": 4, "slow": 12, "kind": "ema", "allow_short": True, "leverage": 2, "weight": 0.6}
+    chances = {"seed": 7, "enter_chance": 0.3, "close_chance": 0.2, "allow_short": True}
+    script = {"decisions": _script(now_ms)}
+    return [
+        (first, ["BTC", "ETH", "SOL"]),
+        (
+            replace(first, name="MA cross, fast", trader="ma_cross", params=fast),
+            ["BTC", "ETH", "SOL", "DOGE", "XRP", "AVAX"],
+        ),
+        (
+            replace(first, name="EMA cross, long and short", trader="ma_cross", params=slow),
+            ["BTC", "ETH", "BNB", "LINK", "ADA", "ARB"],
+        ),
+        (
+            replace(first, name="Random monkey", trader="random", params=chances, risk="balanced"),
+            ["BTC", "ETH", "SOL", "PEPE", "UNI"],
+        ),
+        (
+            replace(first, name="Scripted", trader="scripted", params=script, risk="balanced"),
+            ["BTC", "ETH"],
+        ),
+    ]
+
+
+def _script(now_ms: int) -> list[dict[str, Any]]:
+    """In turn long and short of BTC and ETH, each held for half a step, with a trailing stop."""
+    decisions: list[dict[str, Any]] = []
+    for step in range(SCRIPT_DAYS * 24 * 60 // SCRIPT_STEP_MINUTES):
+        opened = now_ms + (1 + step * SCRIPT_STEP_MINUTES) * MINUTE_MS
+        coin = "BTC" if step % 2 == 0 else "ETH"
+        signal = "buy_to_enter" if step % 4 < 2 else "sell_to_enter"
+        closed = opened + SCRIPT_STEP_MINUTES // 2 * MINUTE_MS
+        decisions += [
+            {
+                "time": iso_utc(opened), "coin": coin, "signal": signal, "weight": 0.2,
+                "leverage": 2, "trailing_stop_pct": 1.5, "confidence": 0.6,
+                "justification": f"Step {step + 1} of the script: {signal.split('_')[0]} {coin}.",
+            },
+            {
+                "time": iso_utc(closed), "coin": coin, "signal": "close_position",
+                "justification": "The script's holding time is over.",
+            },
+        ]  # fmt: skip
+    return decisions
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""One shape for every error: a sentence for a person, a stable word for a program."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from flask.json.provider import DefaultJSONProvider
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from errors import TradingSystemError
+
+log = logging.getLogger(__name__)
+
+_CODES = {
+    400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large",
+    415: "not_json", 429: "too_many",
+}  # fmt: skip
+
+
+class ErrorAnswer(BaseModel):
+    """What every failed request answers."""
+
+    error: str = Field(description="A sentence for a person")
+    code: str = Field(description="A stable word for a program")
+    fields: dict[str, str] | None = Field(None, description="Why each named field was refused")
+
+
+class ExactJSONProvider(DefaultJSONProvider):
+    """JSON that is UTF-8 text in and out, keeps the order of keys, and knows no NaN."""
+
+    ensure_ascii = False
+    sort_keys = False
+    compact = True
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """Text of `obj`. Raises ValueError on NaN and infinities, which JSON does not have."""
+        return super().dumps(obj, allow_nan=False, **kwargs)
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """The value of `s`. Raises ValueError, also for text nested too deeply or not Unicode."""
+        try:
+            value = super().loads(s, **kwargs)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+        escaped = b"\\u" if isinstance(s, bytes) else "\\u"
+        if escaped in s:  # type: ignore[operator]
+            _refuse_lone_surrogates(value)
+        return value
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    """Text with half a character can neither be stored nor sent."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("not Unicode text") from error
+
+
+def handle_errors(app: Flask) -> None:
+    """Answer every error of `app` in one shape; pages get a page."""
+    app.json = ExactJSONProvider(app)
+    app.register_error_handler(TradingSystemError, _system_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _bug)
+
+
+def error_answer(
+    status: int, message: str, code: str, fields: dict[str, str] | None = None
+) -> Response:
+    """The JSON answer of an error."""
+    body: dict[str, Any] = {"error": message, "code": code}
+    if fields:
+        body["fields"] = fields
+    response = jsonify(body)
+    response.status_code = status
+    return response
+
+
+def validation_answer(error: ValidationError) -> Response:
+    """400 with what is wrong with which field."""
+    fields: dict[str, str] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in item["loc"]) or "body"
+        fields.setdefault(name, item["msg"].removeprefix("Value error, "))
+    if fields.keys() == {"body"} and "valid dictionary" in fields["body"]:
+        message = "The body must be a JSON object, sent as application/json."
+        return error_answer(400, message, "invalid_input", {"body": message})
+    named = ", ".join(f"{name}: {why}" for name, why in list(fields.items())[:3])
+    return error_answer(400, f"That cannot be taken: {named}.", "invalid_input", fields)
+
+
+def _system_error(error: TradingSystemError) -> Response | tuple[str, int]:
+    if error.http_status >= 500:
+        log.warning("%s %s: %s", request.method, request.path, error.message)
+    if _wants_page():
+        return render_template("error.html", status=error.http_status, message=error.message), (
+            error.http_status
+        )
+    fields = error.fields if error.http_status == 400 else None
+    response = error_answer(error.http_status, error.message, error.code, fields)
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(math.ceil(retry_after))
+    return response
+
+
+def _http_error(error: HTTPException) -> Response | tuple[str, int]:
+    status = error.code or 500
+    if error.response is not None and isinstance(error.response, Response):
+        return error.response  # the validation's own answer
+    if status < 400:
+        return Response(status=status, headers=error.get_headers())
+    message = error.description or error.name
+    if isinstance(error, RequestEntityTooLarge):
+        message = "The body is larger than 1 MB."
+    if _wants_page():
+        return render_template("error.html", status=status, message=message), status
+    return error_answer(status, message, _CODES.get(status, "http_error"))
+
+
+def _bug(error: Exception) -> Response | tuple[str, int]:
+    """A mistake of ours: its trace goes to the log, never to the caller."""
+    log.exception("%s %s failed", request.method, request.path)
+    message = "Something went wrong here; the log has the details."
+    if _wants_page():
+        return render_template("error.html", status=500, message=message), 500
+    return error_answer(500, message, "internal_error")
+
+
+def _wants_page() -> bool:
+    if request.path.startswith(("/api/", "/static/", "/messages/")):
+        return False
+    return request.accept_mimetypes.accept_html and request.method == "GET"

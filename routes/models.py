@@ -1,0 +1,338 @@
+"""Models: who trades what, on which terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Annotated, Any
+
+from flask import Response, jsonify
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field, RootModel, StringConstraints
+
+from domain import Coin, Interval, TradingModel
+from errors import InvalidInput, NotFound
+from repositories import coins, cycles, models
+from repositories.cycles import Cycle
+from risk import RiskName
+from routes import shapes
+from routes.schemas import (
+    LARGEST_ID,
+    Body,
+    Created,
+    CycleAnswer,
+    DecisionAnswer,
+    Empty,
+    Message,
+    ModelPath,
+    Portfolio,
+    Trade,
+)
+from routes.services import services
+from strategies import make_trader, registry
+from timestamps import iso_utc
+
+blueprint = APIBlueprint("models", __name__, url_prefix="/api", abp_tags=[Tag(name="Models")])
+
+DEFAULT_COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
+MOST_COINS = 500
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Symbols = Annotated[list[str], Field(max_length=MOST_COINS)]
+Capital = Annotated[Decimal, Field(ge=1, le=Decimal("1e12"), allow_inf_nan=False)]
+Minutes = Annotated[int, Field(ge=1, le=10_080)]
+
+
+class NewModel(Body):
+    """A model to be made."""
+
+    name: Name
+    trader: str = Field(max_length=50, description="A key of GET /api/traders")
+    params: dict[str, Any] = Field(default_factory=dict, description="By the trader's schema")
+    coins: Symbols | None = Field(None, description="The pool; the six best-known by default")
+    initial_capital: Capital = Decimal(10_000)
+    interval: Interval = Interval.H1
+    cycle_minutes: Minutes | None = Field(None, description="By default the setting")
+    risk: RiskName = RiskName.BALANCED
+    enabled: bool = True
+    prompt: str | None = Field(None, max_length=20_000)
+    provider_id: int | None = Field(None, ge=1, le=LARGEST_ID)
+    model_name: str | None = Field(None, max_length=200)
+
+
+class ModelChanges(Body):
+    """What is to change of a model; the rest stays."""
+
+    name: Name | None = None
+    trader: str | None = Field(None, max_length=50)
+    params: dict[str, Any] | None = None
+    coins: Symbols | None = None
+    interval: Interval | None = None
+    cycle_minutes: Minutes | None = None
+    risk: RiskName | None = None
+    enabled: bool | None = None
+    prompt: str | None = Field(None, max_length=20_000)
+    provider_id: int | None = Field(None, ge=1, le=LARGEST_ID)
+    model_name: str | None = Field(None, max_length=200)
+
+
+class ModelAnswer(BaseModel):
+    """A model as it stands."""
+
+    id: int
+    name: str
+    trader: str
+    trader_name: str
+    params: dict[str, Any]
+    provider_id: int | None
+    provider_name: str | None
+    model_name: str | None
+    prompt: str | None
+    initial_capital: float
+    interval: str
+    cycle_minutes: int
+    risk: str
+    enabled: bool
+    coins: list[str]
+    created_at: str
+    updated_at: str
+    total_value: float
+    return_percentage: float
+    open_positions: int
+    last_cycle: CycleAnswer | None
+
+
+class Models(RootModel[list[ModelAnswer]]):
+    """Models in the order of their making."""
+
+
+class TraderAnswer(BaseModel):
+    """A kind of trader."""
+
+    key: str
+    name: str
+    description: str
+    params_schema: dict[str, Any]
+
+
+class Traders(RootModel[list[TraderAnswer]]):
+    """Every trader that a model can have."""
+
+
+class CycleResult(BaseModel):
+    """A cycle that has been run."""
+
+    success: bool
+    error: str | None = None
+    code: str | None = None
+    decisions: list[DecisionAnswer]
+    executions: list[Trade]
+    portfolio: Portfolio
+
+
+@blueprint.get("/traders", responses={200: Traders})
+def list_traders() -> Response:
+    """What can trade, with the JSON Schema of its parameters."""
+    return jsonify(
+        [
+            {
+                "key": key,
+                "name": trader.name,
+                "description": trader.description,
+                "params_schema": trader.params_schema(),
+            }
+            for key, trader in registry().items()
+        ]
+    )
+
+
+@blueprint.get("/models", responses={200: Models})
+def list_models() -> Response:
+    """Every model that is not archived."""
+    connection = services().database.connection
+    pools = coins.pools(connection)
+    last_cycles = cycles.last_of_all(connection)
+    providers = models.provider_names(connection)
+    return jsonify(
+        [
+            _answer(model, pools.get(model.id, []), last_cycles.get(model.id), providers)
+            for model in models.list_models(connection)
+        ]
+    )
+
+
+@blueprint.get("/models/<int:model_id>", responses={200: ModelAnswer})
+def get_model(path: ModelPath) -> Response:
+    """One model."""
+    connection = services().database.connection
+    model = models.get_current(connection, path.model_id)
+    pool = [coin.symbol for coin in coins.pool(connection, model.id)]
+    last_cycle = cycles.last(connection, model.id)
+    return jsonify(_answer(model, pool, last_cycle, models.provider_names(connection)))
+
+
+@blueprint.post("/models", responses={201: Created})
+def add_model(body: NewModel) -> tuple[Response, int]:
+    """Make a model with its account and pool."""
+    app = services()
+    pool = _coins(DEFAULT_COINS if body.coins is None else body.coins)
+    frequency = app.settings.load().trading_frequency_minutes
+    model = TradingModel(
+        name=body.name,
+        trader=body.trader,
+        params=body.params,
+        initial_capital=body.initial_capital,
+        interval=body.interval,
+        cycle_minutes=frequency if body.cycle_minutes is None else body.cycle_minutes,
+        risk=body.risk.value,
+        enabled=body.enabled,
+        prompt=body.prompt,
+        provider_id=body.provider_id,
+        model_name=body.model_name,
+    )
+    _check_trader(model, pool)
+    now_ms = app.clock.now_ms()
+    with app.database.transaction() as connection:
+        model = models.add(connection, model, now_ms)
+        coins.set_pool(connection, model.id, pool, now_ms)
+    app.loop.sync()
+    return jsonify({"id": model.id, "message": f"{model.name} has been made."}), 201
+
+
+@blueprint.put("/models/<int:model_id>", responses={200: Message})
+def change_model(path: ModelPath, body: ModelChanges) -> Response:
+    """Change what the body names."""
+    app = services()
+    pool = None if body.coins is None else _coins(body.coins)
+    now_ms = app.clock.now_ms()
+    with app.database.transaction() as connection:
+        model = models.get_current(connection, path.model_id)
+        changed = replace(model, **_changes(body))
+        _check_trader(changed, coins.pool(connection, model.id) if pool is None else pool)
+        models.update(connection, changed, now_ms)
+        if pool is not None:
+            coins.set_pool(connection, model.id, pool, now_ms)
+    app.loop.sync()
+    return jsonify({"message": f"{changed.name} has been changed."})
+
+
+@blueprint.delete("/models/<int:model_id>", responses={200: Message})
+def archive_model(path: ModelPath) -> Response:
+    """Take a model out of trading. Its history stays, and its name becomes free."""
+    app = services()
+    with app.database.transaction() as connection:
+        model = models.get_current(connection, path.model_id)
+        models.archive(connection, model.id, app.clock.now_ms())
+    app.loop.sync()
+    return jsonify({"message": f"{model.name} has been archived."})
+
+
+@blueprint.post("/models/<int:model_id>/pause", responses={200: Message})
+def pause_model(path: ModelPath, body: Empty) -> Response:
+    """Run no cycles until resumed; exits are still watched."""
+    model = _set_enabled(path.model_id, enabled=False)
+    return jsonify({"message": f"{model.name} is paused."})
+
+
+@blueprint.post("/models/<int:model_id>/resume", responses={200: Message})
+def resume_model(path: ModelPath, body: Empty) -> Response:
+    """Run cycles again."""
+    model = _set_enabled(path.model_id, enabled=True)
+    return jsonify({"message": f"{model.name} trades again."})
+
+
+@blueprint.post("/models/<int:model_id>/execute", responses={200: CycleResult})
+def execute_cycle(path: ModelPath, body: Empty) -> Response:
+    """Run one cycle now; 409 while another one of this model is running."""
+    app = services()
+    models.get_current(app.database.connection, path.model_id)
+    engine = app.desk.engine(path.model_id)
+    report = engine.execute_trading_cycle()
+    return jsonify(
+        {
+            "success": report.cycle.status == "done",
+            "error": report.cycle.error,
+            "code": report.cycle.error_code,
+            "decisions": [shapes.decision(record) for record in report.decisions],
+            "executions": [shapes.trade(trade) for trade in report.trades],
+            "portfolio": shapes.portfolio(engine, engine.valued_account()),
+        }
+    )
+
+
+@blueprint.post("/models/<int:model_id>/flatten", responses={200: Message})
+def flatten_model(path: ModelPath, body: Empty) -> Response:
+    """Close every open position at its price now."""
+    app = services()
+    models.get_current(app.database.connection, path.model_id)
+    closed = app.desk.engine(path.model_id).flatten()
+    return jsonify({"message": f"{len(closed)} positions have been closed."})
+
+
+def _set_enabled(model_id: int, *, enabled: bool) -> TradingModel:
+    app = services()
+    with app.database.transaction() as connection:
+        model = models.get_current(connection, model_id)
+        models.update(connection, replace(model, enabled=enabled), app.clock.now_ms())
+    app.loop.sync()
+    return model
+
+
+def _coins(symbols: Sequence[str]) -> list[Coin]:
+    """The coins of `symbols`. Raises InvalidInput naming those that there are not."""
+    connection = services().database.connection
+    found = {symbol: coins.find(connection, symbol) for symbol in symbols}
+    unknown = [symbol for symbol, coin in found.items() if coin is None]
+    if unknown:
+        named = ", ".join(repr(symbol) for symbol in unknown[:5])
+        raise NotFound(f"There is no coin {named}.", code="unknown_coin")
+    return [coin for coin in found.values() if coin is not None]
+
+
+def _changes(body: ModelChanges) -> dict[str, Any]:
+    """The named changes; null clears only what may be empty."""
+    named = body.model_dump(include=body.model_fields_set, exclude={"coins"})
+    clearable = {"prompt", "provider_id", "model_name"}
+    for name, value in named.items():
+        if value is None and name not in clearable:
+            raise InvalidInput(f"{name} cannot be empty.", fields={name: "cannot be empty"})
+    if "risk" in named:
+        named["risk"] = named["risk"].value
+    return named
+
+
+def _check_trader(model: TradingModel, pool: Sequence[Coin]) -> None:
+    """Raises InvalidInput where the trader or its parameters do not exist."""
+    make_trader(model.trader, [coin.symbol for coin in pool], model.params)
+
+
+def _answer(
+    model: TradingModel, pool: Sequence[str], cycle: Cycle | None, providers: Mapping[int, str]
+) -> dict[str, Any]:
+    valued = services().desk.engine_of(model).valued_account()
+    total = valued.portfolio.total_value
+    trader = registry().get(model.trader)
+    return {
+        "id": model.id,
+        "name": model.name,
+        "trader": model.trader,
+        "trader_name": model.trader if trader is None else trader.name,
+        "params": dict(model.params),
+        "provider_id": model.provider_id,
+        "provider_name": providers.get(model.provider_id or 0),
+        "model_name": model.model_name,
+        "prompt": model.prompt,
+        "initial_capital": float(model.initial_capital),
+        "interval": model.interval.value,
+        "cycle_minutes": model.cycle_minutes,
+        "risk": model.risk,
+        "enabled": model.enabled,
+        "coins": list(pool),
+        "created_at": iso_utc(model.created_at),
+        "updated_at": iso_utc(model.updated_at),
+        "total_value": float(total),
+        "return_percentage": float((total / model.initial_capital - 1) * 100),
+        "open_positions": len(valued.account.positions),
+        "last_cycle": shapes.cycle(cycle),
+    }

@@ -1,0 +1,97 @@
+"""The pages: templates that the browser's modules fill from the REST API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from babel.messages.mofile import read_mo
+from flask import Blueprint, Response, current_app, jsonify, render_template
+from flask_babel import get_locale
+
+from errors import NotFound
+from repositories import backtests, models
+from routes.services import services
+from version import VERSION
+
+blueprint = Blueprint("pages", __name__)
+
+LOCALES = ("en", "zh")
+
+
+@blueprint.app_context_processor
+def page_context() -> dict[str, Any]:
+    """What every template is told."""
+    return {
+        "locale": str(get_locale() or "en"),
+        "market": services().config.MARKET.value,
+        "version": VERSION,
+    }
+
+
+@blueprint.get("/")
+def dashboard() -> str:
+    """All models at a glance."""
+    return render_template("dashboard.html")
+
+
+@blueprint.get("/charts")
+def charts() -> str:
+    """Candles."""
+    return render_template("charts.html")
+
+
+@blueprint.get("/backtest")
+def backtest() -> str:
+    """Ask for backtests, and those that were."""
+    return render_template("backtest.html")
+
+
+@blueprint.get("/backtest/<int:backtest_id>")
+def backtest_result(backtest_id: int) -> str:
+    """What came of one."""
+    record = backtests.get(services().database.connection, backtest_id)
+    return render_template("backtest_result.html", backtest_id=record.id)
+
+
+@blueprint.get("/models")
+def model_list() -> str:
+    """Models: list and add."""
+    return render_template("models.html")
+
+
+@blueprint.get("/models/<int:model_id>")
+def model(model_id: int) -> str:
+    """One model."""
+    found = models.get_current(services().database.connection, model_id)
+    return render_template("model.html", model_id=found.id)
+
+
+@blueprint.get("/messages/<locale>.json")
+def messages(locale: str) -> Response:
+    """The catalogue of a language, for the texts of the browser's modules."""
+    if locale not in LOCALES:
+        raise NotFound(f"There is no language {locale!r}.")
+    response = jsonify(_catalogue(locale))
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@blueprint.get("/favicon.ico")
+def favicon() -> Response:
+    """The icon for browsers that ask here."""
+    return current_app.send_static_file("favicon.svg")
+
+
+def _catalogue(locale: str) -> dict[str, str]:
+    """Translations by their English; empty where the catalogue is English or not compiled."""
+    path = Path(current_app.root_path, "translations", locale, "LC_MESSAGES", "messages.mo")
+    if not path.exists():
+        return {}
+    with path.open("rb") as file:
+        catalogue = read_mo(file)
+    return {
+        message.id: message.string
+        for message in catalogue
+        if isinstance(message.id, str) and isinstance(message.string, str) and message.id
+    }

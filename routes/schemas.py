@@ -1,0 +1,161 @@
+"""Shapes of answers and questions that more than one family of routes uses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+
+from timestamps import parse_time_ms
+
+LARGEST_ID = 2**63 - 1
+LATEST_MS = 10**14  # the year 5138
+
+Identifier = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+
+
+def _time(value: object) -> object:
+    """Milliseconds of a time given as milliseconds or as ISO 8601."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_time_ms(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("must be milliseconds or an ISO 8601 time") from error
+
+
+TimeInput = Annotated[
+    int, BeforeValidator(_time, json_schema_input_type=str), Field(ge=0, le=LATEST_MS)
+]
+
+
+class Query(BaseModel):
+    """Base of queries; a parameter that no route reads is ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Body(BaseModel):
+    """Base of bodies; a field that nobody knows is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Empty(Body):
+    """A body that says nothing."""
+
+
+class Message(BaseModel):
+    """A sentence that says what was done."""
+
+    message: str
+
+
+class Created(BaseModel):
+    """What was made."""
+
+    id: int
+    message: str
+
+
+class ModelPath(BaseModel):
+    """A model by its id."""
+
+    model_id: Identifier = Field(description="Model id")
+
+
+class Position(BaseModel):
+    """An open position."""
+
+    coin: str
+    side: str
+    quantity: float
+    entry_price: float
+    leverage: float
+    margin: float
+    mark_price: float | None
+    value: float
+    unrealized_pnl: float
+    liquidation_price: float | None
+    stop_loss: float | None
+    profit_target: float | None
+    trailing_stop_pct: float | None
+    opened_at: str
+    stale: bool = Field(description="Whether the mark is older than a fresh price may be")
+    mark_age_seconds: float | None
+    model_id: int | None = None
+    model_name: str | None = None
+
+
+class Portfolio(BaseModel):
+    """An account at its marks: total_value = cash + positions_value."""
+
+    cash: float
+    positions: list[Position]
+    positions_value: float
+    margin_used: float
+    unrealized_pnl: float
+    realized_pnl: float
+    total_value: float
+    fees_paid: float
+    initial_capital: float
+    return_percentage: float
+
+
+class AccountValue(BaseModel):
+    """One point of an account's value curve."""
+
+    timestamp: str
+    total_value: float
+    cash: float
+    positions_value: float
+
+
+class Trade(BaseModel):
+    """One booked fill."""
+
+    id: int
+    model_id: int
+    timestamp: str
+    coin: str
+    signal: str
+    kind: str
+    side: str
+    quantity: float
+    price: float
+    leverage: float
+    fee: float
+    pnl: float
+    reason: str
+    decision_id: int | None
+    justification: str | None
+
+
+class Trades(RootModel[list[Trade]]):
+    """Trades, newest first."""
+
+
+class DecisionAnswer(BaseModel):
+    """What a trader said of a coin and what became of it."""
+
+    id: int
+    cycle_id: int
+    timestamp: str
+    coin: str
+    signal: str
+    outcome: str
+    reason: str | None
+    changes: list[str] = Field(description="What risk changed")
+    justification: str | None
+    confidence: float | None
+    decision: dict[str, object] = Field(description="As the trader said it")
+
+
+class CycleAnswer(BaseModel):
+    """A decision cycle."""
+
+    status: str
+    started_at: str
+    finished_at: str | None
+    error: str | None
+    code: str | None

@@ -1,0 +1,45 @@
+"""What the routes are given: the services that `create_app` builds once."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from flask import current_app
+
+from backtest_jobs import BacktestJobs
+from config import Config
+from data_aggregator import MultiSourceDataAggregator
+from database import Database
+from domain import Clock
+from event_stream import EventStream
+from owner_settings import SettingsStore
+from price_stream import PriceStream
+from scheduler import TradingLoop
+from trading_engine import TradingDesk
+
+EXTENSION = "trading_system"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every service of one app."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    data_aggregator: MultiSourceDataAggregator
+    settings: SettingsStore
+    events: EventStream
+    desk: TradingDesk
+    prices: PriceStream
+    loop: TradingLoop
+    backtests: BacktestJobs
+    stream_places: threading.BoundedSemaphore
+    started_ms: int
+
+
+def services() -> Services:
+    """The services of the app that answers the current request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,34 @@
+"""The owner's settings."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import Field
+
+from owner_settings import OwnerSettings
+from routes.schemas import Body
+from routes.services import services
+
+blueprint = APIBlueprint("settings", __name__, url_prefix="/api", abp_tags=[Tag(name="Settings")])
+
+
+class SettingsChanges(Body):
+    """What is to change; the rest stays."""
+
+    trading_fee_rate: float | None = Field(None, ge=0, le=0.1)
+    trading_frequency_minutes: int | None = Field(None, ge=1, le=10_080)
+    slippage_bps: float | None = Field(None, ge=0, le=1000)
+
+
+@blueprint.get("/settings", responses={200: OwnerSettings})
+def get_settings() -> Response:
+    """Every setting."""
+    return jsonify(services().settings.load().model_dump())
+
+
+@blueprint.put("/settings", responses={200: OwnerSettings})
+def change_settings(body: SettingsChanges) -> Response:
+    """Change what the body names; the settings afterwards."""
+    changed = services().settings.change(body.model_dump(exclude_unset=True))
+    return jsonify(changed.model_dump())

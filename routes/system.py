@@ -1,0 +1,230 @@
+"""The process itself: health, version, and the stream of events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import Response, jsonify, request, stream_with_context
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+
+from clock import SystemClock
+from errors import InvalidInput, TooManyRequests
+from event_stream import TOPICS, Event, Listener
+from routes import shapes
+from routes.schemas import Query
+from routes.services import Services, services
+from timestamps import iso_utc
+from version import VERSION
+
+blueprint = APIBlueprint("system", __name__, url_prefix="/api", abp_tags=[Tag(name="System")])
+
+HEARTBEAT_SECONDS = 15.0
+
+
+class VersionAnswer(BaseModel):
+    """The program's version."""
+
+    version: str
+
+
+class SourceState(BaseModel):
+    """How a data source does."""
+
+    name: str
+    state: str = Field(description="up, down or unused")
+    last_success: str | None
+    last_error: str | None
+
+
+class SchedulerState(BaseModel):
+    """Whether cycles run in this process, and the real time of the next one."""
+
+    running: bool
+    next_cycle: str | None
+
+
+class PricesState(BaseModel):
+    """The newest price there is."""
+
+    age_seconds: float | None
+    source: str | None
+    stale: bool
+
+
+class Health(BaseModel):
+    """What a monitor and the pages' status bar need to know."""
+
+    status: str = Field(description="ok, or degraded when something that should work does not")
+    market: str = Field(description="live or demo")
+    now: str = Field(description="The market's time")
+    version: str
+    uptime_seconds: float
+    database: dict[str, bool]
+    scheduler: SchedulerState
+    prices: PricesState
+    sources: list[SourceState]
+
+
+class StreamQuery(Query):
+    """Which events."""
+
+    topics: str | None = Field(
+        None, max_length=200, description=f"By commas, of {', '.join(TOPICS)}; all by default"
+    )
+
+
+@blueprint.get("/version", responses={200: VersionAnswer})
+def get_version() -> Response:
+    """The program's version."""
+    return jsonify({"version": VERSION})
+
+
+@blueprint.get("/health", responses={200: Health})
+def get_health() -> Response:
+    """Whether everything that should work does."""
+    app = services()
+    prices = _prices_state(app)
+    should_trade = app.config.TRADING_LOOP == "on"
+    well = not prices["stale"] and app.loop.running == should_trade
+    next_cycle = app.loop.next_cycle_at() if app.loop.running else None
+    return jsonify(
+        {
+            "status": "ok" if well else "degraded",
+            "market": app.config.MARKET.value,
+            "now": iso_utc(app.clock.now_ms()),
+            "version": VERSION,
+            "uptime_seconds": (SystemClock().now_ms() - app.started_ms) / 1000,
+            "database": {"ok": _database_answers(app)},
+            "scheduler": {
+                "running": app.loop.running,
+                "next_cycle": (
+                    None if next_cycle is None else iso_utc(int(next_cycle.timestamp() * 1000))
+                ),
+            },
+            "prices": prices,
+            "sources": [
+                {
+                    "name": source.name,
+                    "state": source.state,
+                    "last_success": shapes.time(source.last_success_ms),
+                    "last_error": source.last_error,
+                }
+                for source in app.data_aggregator.health()
+            ],
+        }
+    )
+
+
+@blueprint.get("/stream", responses={200: {"content": {"text/event-stream": {}}}})
+def stream(query: StreamQuery) -> Response:
+    """Server-sent events, each with an id; `Last-Event-ID` brings what was missed since."""
+    app = services()
+    topics = _topics(query.topics)
+    after_id = _last_event_id()
+    if not app.stream_places.acquire(blocking=False):
+        raise TooManyRequests("Too many pages listen already.", retry_after=10)
+    listener = app.events.listen(topics, after_id)
+    response = Response(stream_with_context(_events(app, listener)), mimetype="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    response.call_on_close(lambda: _leave(app, listener))
+    return response
+
+
+def _events(app: Services, listener: Listener) -> Iterator[str]:
+    yield "retry: 2000\n\n"
+    while not listener.overflowed:
+        event = listener.next(HEARTBEAT_SECONDS)
+        if event is None:
+            yield ": still here\n\n"
+            continue
+        payload = json.dumps(event_json(app, event), ensure_ascii=False)
+        yield f"id: {event.id}\nevent: {event.topic}\ndata: {payload}\n\n"
+
+
+def _leave(app: Services, listener: Listener) -> None:
+    app.events.leave(listener)
+    app.stream_places.release()
+
+
+def event_json(app: Services, event: Event) -> dict[str, Any]:
+    """An event's payload as the JSON that pages are told."""
+    return _EVENT_SHAPES[event.topic](app, event.payload)
+
+
+def _price_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    aggregator = app.data_aggregator
+    return {
+        coin: shapes.price(price, aggregator.age_seconds(price), aggregator.is_stale(price))
+        for coin, price in payload["prices"].items()
+    }
+
+
+def _trade_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return shapes.trade(payload["trade"]) | {"model_name": payload["model_name"]}
+
+
+def _value_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    portfolio = payload["portfolio"]
+    return {
+        "model_id": payload["model_id"],
+        "timestamp": iso_utc(payload["time_ms"]),
+        "total_value": float(portfolio.total_value),
+        "cash": float(portfolio.cash),
+        "positions_value": float(portfolio.positions_value),
+    }
+
+
+def _cycle_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    cycle = payload["cycle"]
+    return {"model_id": cycle.model_id, **(shapes.cycle(cycle) or {})}
+
+
+def _backtest_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    shown = shapes.backtest(payload["record"])
+    return {name: value for name, value in shown.items() if name != "config"}
+
+
+_EVENT_SHAPES = {
+    "price": _price_event,
+    "trade": _trade_event,
+    "account_value": _value_event,
+    "cycle": _cycle_event,
+    "backtest": _backtest_event,
+}
+
+
+def _topics(text: str | None) -> list[str]:
+    if text is None:
+        return list(TOPICS)
+    topics = [topic.strip() for topic in text.split(",") if topic.strip()]
+    unknown = [topic for topic in topics if topic not in TOPICS]
+    if unknown or not topics:
+        raise InvalidInput(
+            f"There is no topic {unknown[0] if unknown else ''!r}.",
+            fields={"topics": f"of {', '.join(TOPICS)}"},
+        )
+    return topics
+
+
+def _last_event_id() -> int | None:
+    text = request.headers.get("Last-Event-ID", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _prices_state(app: Services) -> dict[str, Any]:
+    newest = app.data_aggregator.newest_price()
+    if newest is None:
+        return {"age_seconds": None, "source": None, "stale": app.prices.running}
+    return {
+        "age_seconds": round(app.data_aggregator.age_seconds(newest), 3),
+        "source": newest.ticker.source,
+        "stale": app.data_aggregator.is_stale(newest),
+    }
+
+
+def _database_answers(app: Services) -> bool:
+    return app.database.connection.execute("SELECT 1").fetchone() is not None
