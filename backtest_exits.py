@@ -69,10 +69,11 @@ class ExitWatches:
         return first
 
     def hits(self, at: int) -> list[tuple[str, ExitHit]]:
-        """The exits that the bars at grid index `at` reach."""
+        """The exits that the bars at grid index `at` reach, in the order of the run's coins."""
         reached = []
-        for coin, watch in self._watches.items():
-            if self._next_of(coin, at) == at:
+        for coin in self._grid.coins:
+            watch = self._watches.get(coin)
+            if watch is not None and self._next_of(coin, at) == at:
                 assert watch.found is not None
                 reached.append((coin, watch.found[1]))
         return reached

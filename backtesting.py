@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import cast
 
 import numpy as np
 
@@ -210,9 +211,14 @@ class BacktestEngine:
             for time_ms, coin, decision in script.outside:
                 self._refused(time_ms, Outcome(coin, decision, "refused", "outside_range"))
             return script
-        if isinstance(self.trader, Strategy) and config.decide_every == 1:
-            return SignalDecider(self.trader, grid)
+        if self._speaks_in_signals() and config.decide_every == 1:
+            return SignalDecider(cast(Strategy, self.trader), grid)
         return BarByBarDecider(self.trader, grid, config.decide_every, self._portfolio_at_close)
+
+    def _speaks_in_signals(self) -> bool:
+        """Whether its signals say all; a strategy that decides in its own way has to be asked."""
+        own_way = getattr(type(self.trader), "make_decision", None)
+        return isinstance(self.trader, Strategy) and own_way is Strategy.make_decision
 
     def _bar_before_next_open(self, time_ms: int) -> int:
         return self.grid.first_open_from(time_ms) - 1

@@ -17,6 +17,9 @@ from exits import ExitHit
 from ledger import ZERO, Account
 from risk import RiskProfile, judge_entry
 
+# What is left of an account after a loss of everything is not traded with.
+SMALLEST_NOTIONAL = Decimal("0.000001")
+
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
@@ -185,6 +188,6 @@ def _on_venue_grid(quantity: Decimal, price: Decimal, instrument: Instrument | N
         quantity = ledger.round_down_to_step(quantity, instrument.lot_size)
         if quantity * price < instrument.min_notional:
             raise OrderRefused("The order is under the venue's minimum.", code="below_min_notional")
-    if quantity <= 0:
+    if quantity * price < SMALLEST_NOTIONAL:
         raise OrderRefused("The order's size comes to nothing.", code="invalid_quantity")
     return quantity

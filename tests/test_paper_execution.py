@@ -134,6 +134,7 @@ class TestCloses:
         ([buy(quantity="101")], None, "insufficient_cash"),
         ([buy()], None, "invalid_quantity"),
         ([buy(quantity="1e-13")], None, "invalid_quantity"),
+        ([buy(quantity="0.000000009999")], None, "invalid_quantity"),
         ([buy(quantity="0.099")], LOTS, "below_min_notional"),
         ([buy(quantity="1", leverage="0.5")], None, "invalid_leverage"),
         ([buy(quantity="1", stop_loss="101")], None, "stop_on_wrong_side"),
