@@ -1,0 +1,270 @@
+/** The Backtest page: the form, the runs under way, those that have ended. */
+
+import { ApiError, get, post, remove } from './api.js';
+import { backtestForm, fetchChoices } from './backtest-form.js';
+import { isUnfinished, progressLine, runCoins, runName, runRange, statusBadge, statusWord } from './backtest-runs.js';
+import { confirmed } from './dialog.js';
+import { byId, element, replaceContent } from './element.js';
+import { emptyState, showFailure } from './failure.js';
+import { clearFieldErrors, invalidFields, showFieldErrors } from './fields.js';
+import { directionClass, formatNumber, formatPercent, formatTime } from './format.js';
+import { t } from './i18n.js';
+import { onStreamResumed, streamState, subscribe } from './stream.js';
+import { dataTable } from './table.js';
+import { throttle } from './throttle.js';
+import { toast, toastError } from './toast.js';
+import { fromUrl } from './url-state.js';
+
+/** @typedef {import('./backtest-runs.js').Run} Run */
+/** @typedef {import('./backtest-runs.js').Progress} Progress */
+
+const POLL_MS = 2_000;
+const MOST_RUNS = 200;
+
+/** @type {Run[]} */
+let runs = [];
+/** @type {Map<string, string>} */
+const traderNames = new Map();
+/** @type {Map<number, { node: HTMLElement, progress: ReturnType<typeof progressLine> }>} */
+const queue = new Map();
+/** Asked for on this page: their end is told. @type {Set<number>} */
+const asked = new Set();
+
+const history = dataTable(byId('history'), {
+  label: t('History'),
+  columns: historyColumns(),
+  keyOf: (/** @type {Run} */ { id }) => id,
+  order: '-id',
+  urlKey: 'order',
+  testId: 'backtest-history',
+  exportButton: byId('export-history'),
+  fileName: 'backtests',
+  empty: () => emptyState(t('No backtest has ended yet. Fill in the form and run one.')),
+});
+
+/** @returns {import('./table.js').Column<Run>[]} */
+function historyColumns() {
+  const figure = (/** @type {string} */ key) => (/** @type {Run} */ { summary }) => summary?.[key] ?? null;
+  return [
+    { key: 'id', label: '#', value: ({ id }) => id, show: ({ id }) => element('a', { href: `/backtest/${id}`, 'data-testid': 'open-backtest' }, `#${id}`) },
+    { key: 'trader', label: t('Trader'), value: (run) => `${runName(run, traderNames)} · ${runCoins(run)}`, show: traderCell },
+    { key: 'range', label: t('Range'), value: (run) => `${runRange(run)} · ${run.config['interval']}`, show: rangeCell, className: () => 'tabular' },
+    { key: 'status', label: t('Status'), value: ({ status }) => statusWord(status), show: statusBadge },
+    {
+      key: 'return',
+      label: t('Return'),
+      number: true,
+      value: figure('return_percentage'),
+      show: (run) => formatPercent(figure('return_percentage')(run)),
+      className: (run) => directionClass(figure('return_percentage')(run)),
+    },
+    { key: 'drawdown', label: t('Drawdown'), number: true, value: figure('max_drawdown'), show: (run) => formatPercent(figure('max_drawdown')(run), false) },
+    { key: 'sharpe', label: t('Sharpe'), number: true, value: figure('sharpe'), show: (run) => formatNumber(figure('sharpe')(run), 2) },
+    { key: 'trades', label: t('Trades'), number: true, value: figure('total_trades'), show: (run) => formatNumber(figure('total_trades')(run)) },
+    { key: 'created', label: t('Asked for'), value: ({ created_at: time }) => time, show: ({ created_at: time }) => formatTime(time, 'short') },
+    { key: 'delete', label: '', show: deleteButton, className: () => 'actions' },
+  ];
+}
+
+/** @param {Run} run */
+function traderCell(run) {
+  return element('span', {}, runName(run, traderNames), element('span', { class: 'cell-note' }, runCoins(run)));
+}
+
+/** @param {Run} run */
+function rangeCell(run) {
+  return element('span', {}, runRange(run), element('span', { class: 'cell-note' }, run.config['interval']));
+}
+
+/** @param {Run} run */
+function deleteButton({ id }) {
+  const name = t('Delete backtest %(id)s', { id });
+  return element('button', { type: 'button', class: 'button button-quiet button-small', 'aria-label': name, 'data-testid': 'delete-backtest' }, t('Delete'));
+}
+
+byId('history').addEventListener('click', async (event) => {
+  const button = /** @type {HTMLElement} */ (event.target).closest('[data-testid="delete-backtest"]');
+  const id = button?.closest('tr')?.dataset['key'];
+  if (!id) return;
+  const sure = await confirmed({
+    title: t('Delete backtest %(id)s', { id }),
+    message: t('The run, its report and its trades are deleted. The candles stay. This cannot be undone.'),
+    confirmLabel: t('Delete'),
+  });
+  if (!sure) return;
+  try {
+    await remove(`/api/backtests/${id}`);
+    await readRuns();
+  } catch (error) {
+    toastError(error);
+  }
+});
+
+async function readRuns() {
+  runs = await get('/api/backtests', { limit: MOST_RUNS });
+  showRuns();
+}
+
+function showRuns() {
+  history.update(runs.filter((run) => !isUnfinished(run)));
+  const unfinished = runs.filter(isUnfinished);
+  const kept = new Set(unfinished.map(({ id }) => id));
+  for (const [id, { node }] of queue) {
+    if (kept.has(id)) continue;
+    node.remove();
+    queue.delete(id);
+  }
+  for (const run of unfinished) {
+    const row = queue.get(run.id) ?? queueRow(run);
+    row.progress.show(run);
+  }
+  byId('queue-card').hidden = unfinished.length === 0;
+  for (const run of runs) if (asked.has(run.id) && !isUnfinished(run)) tellEnd(run);
+}
+
+/** @param {Run} run */
+function queueRow(run) {
+  const name = `#${run.id} ${runName(run, traderNames)}`;
+  const progress = progressLine(name);
+  const cancel = element('button', { type: 'button', class: 'button button-small', 'aria-label': t('Cancel backtest %(id)s', { id: run.id }), 'data-testid': 'cancel-backtest' }, t('Cancel'));
+  cancel.addEventListener('click', async () => {
+    cancel.disabled = true;
+    try {
+      await post(`/api/backtests/${run.id}/cancel`);
+    } catch (error) {
+      toastError(error);
+    }
+    await readRuns().catch(toastError);
+  });
+  const node = element(
+    'li',
+    { class: 'backtest-queue-row', 'data-testid': 'backtest-queue-row', 'data-key': run.id },
+    element(
+      'div',
+      { class: 'backtest-queue-name' },
+      element('a', { href: `/backtest/${run.id}` }, name),
+      element('span', { class: 'muted' }, [runCoins(run), runRange(run), run.config['interval']].join(' · ')),
+    ),
+    progress.node,
+    cancel,
+  );
+  byId('queue').append(node);
+  const row = { node, progress };
+  queue.set(run.id, row);
+  return row;
+}
+
+/** @param {Run} run asked for on this page, and now ended */
+function tellEnd(run) {
+  asked.delete(run.id);
+  const name = `#${run.id} ${runName(run, traderNames)}`;
+  if (run.status === 'cancelled') return toast(t('%(backtest)s was cancelled.', { backtest: name }));
+  const outcome = run.status === 'done' ? formatPercent(run.summary?.['return_percentage']) : (run.error ?? '');
+  replaceContent(
+    byId('backtest-finished'),
+    element(
+      'div',
+      { class: run.status === 'done' ? 'notice' : 'notice notice-error' },
+      element('span', {}, `${name}: ${statusWord(run.status)} · ${outcome}`),
+      element('a', { class: 'button button-small', href: `/backtest/${run.id}`, 'data-testid': 'open-finished' }, t('Open the result')),
+    ),
+  );
+}
+
+async function showForm() {
+  const container = byId('backtest-form');
+  try {
+    const [choices, start] = await Promise.all([fetchChoices(), startingPoint()]);
+    for (const { key, name } of choices.traders) traderNames.set(key, t(name));
+    const parts = backtestForm(choices, start);
+    const problem = element('div', { class: 'notice notice-error', role: 'alert', hidden: true, 'data-testid': 'form-error' });
+    const run = element('button', { type: 'submit', class: 'button button-primary', 'data-testid': 'run-backtest' }, t('Run backtest'));
+    const form = element('form', { class: 'form', novalidate: true }, ...parts.nodes, element('div', { class: 'backtest-actions' }, problem, run));
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      submit(form, parts.request, problem, run);
+    });
+    replaceContent(container, form);
+  } catch (error) {
+    showFailure(container, error, showForm);
+  }
+}
+
+/** What the address asks to begin with: an earlier run, a model or a trader. @returns {Promise<Record<string, any>>} */
+async function startingPoint() {
+  const earlier = fromUrl('from');
+  if (earlier) return (await get(`/api/backtests/${encodeURIComponent(earlier)}`)).config;
+  const [model, trader] = [fromUrl('model'), fromUrl('trader')];
+  return { ...(model ? { model_id: Number(model) } : {}), ...(trader ? { trader } : {}) };
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {() => Record<string, unknown>} request
+ * @param {HTMLElement} problem
+ * @param {HTMLButtonElement} button
+ */
+async function submit(form, request, problem, button) {
+  problem.hidden = true;
+  const wrong = invalidFields(form);
+  if (Object.keys(wrong).length) return showWrong(form, wrong, problem);
+  clearFieldErrors(form);
+  button.disabled = true;
+  button.setAttribute('aria-busy', 'true');
+  try {
+    const answer = await post('/api/backtest/run', request());
+    if (answer.status === 'done') return location.assign(`/backtest/${answer.id}`); // the same run is stored
+    asked.add(answer.id);
+    await readRuns();
+    byId('queue-card').scrollIntoView({ block: 'nearest' });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    showWrong(form, error.fields, problem, error.message);
+  } finally {
+    button.disabled = false;
+    button.removeAttribute('aria-busy');
+  }
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {Record<string, string>} fields
+ * @param {HTMLElement} problem
+ * @param {string} [message]
+ */
+function showWrong(form, fields, problem, message = t('Some fields need another look.')) {
+  const homeless = Object.entries(showFieldErrors(form, fields)).map(([name, reason]) => `${name}: ${reason}`);
+  const advanced = form.querySelector('details');
+  if (advanced?.querySelector('[aria-invalid]')) advanced.open = true;
+  replaceContent(problem, [message, ...homeless].join(' '));
+  problem.hidden = false;
+}
+
+subscribe('backtest', (/** @type {Progress} */ progress) => {
+  const row = queue.get(progress.id);
+  const ended = progress.status !== 'queued' && progress.status !== 'running';
+  if (row && !ended) row.progress.show(progress);
+  if (!row || ended) refresh();
+});
+
+const refresh = throttle(() => {
+  readRuns().catch(() => {}); // the next poll tries again; the status bar shows that the server is away
+}, 500);
+
+setInterval(() => {
+  const waits = asked.size > 0 || queue.size > 0;
+  if (waits && !document.hidden && streamState() !== 'live') refresh();
+}, POLL_MS);
+onStreamResumed(refresh);
+document.addEventListener('displaychange', showRuns);
+
+async function showHistory() {
+  try {
+    await readRuns();
+  } catch (error) {
+    showFailure(byId('history'), error, showHistory);
+  }
+}
+
+await showForm();
+await showHistory();
