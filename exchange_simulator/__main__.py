@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from exchange_simulator.replayed_market import ReplayedMarket
 from exchange_simulator.server import HOST, create_simulator, start
 
 PARENT_POLL_SECONDS = 0.5
+LARGEST_PORT = 65_535
 
 
 def main() -> int:
@@ -36,18 +38,22 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m exchange_simulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=5001, help="0 takes a free one")
-    parser.add_argument("--seed", type=int, default=7, help="of the generated market")
+    parser.add_argument("--port", type=_port, default=5001, help="0 takes a free one")
+    parser.add_argument("--seed", type=_not_negative, default=7, help="of the generated market")
     parser.add_argument(
         "--files", type=Path, nargs="+", metavar="PATH", help="replay these kline files or folders"
     )
     parser.add_argument(
-        "--start-ms", type=int, help="the market's time at the start (files: their first bar)"
+        "--start-ms",
+        type=_not_negative,
+        help="the market's time at the start (files: their first bar)",
     )
     parser.add_argument(
-        "--wall-start-ms", type=int, help="the real time at which that start is shown (now)"
+        "--wall-start-ms",
+        type=_not_negative,
+        help="the real time at which that start is shown (now)",
     )
-    parser.add_argument("--speed", type=float, default=1.0, help="times as fast as real time")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="times as fast as real time")
     parser.add_argument(
         "--manual-clock", action="store_true", help="stand still until POST /control/clock"
     )
@@ -55,6 +61,27 @@ def _parser() -> argparse.ArgumentParser:
         "--with-parent", action="store_true", help="end when the process that started it ends"
     )
     return parser
+
+
+def _port(text: str) -> int:
+    port = _not_negative(text)
+    if port > LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is at most {LARGEST_PORT}")
+    return port
+
+
+def _not_negative(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return number
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not (speed > 0 and math.isfinite(speed)):
+        raise argparse.ArgumentTypeError("must be a positive number")
+    return speed
 
 
 def _market(options: argparse.Namespace) -> Market:

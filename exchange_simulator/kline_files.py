@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from exchange_simulator.market import QUOTE_DECIMALS
 
 MAX_DECIMALS = 8
 LARGEST_MILLISECONDS = 10**14  # the year 5138; anything larger is microseconds
-_KLINE_ROW = re.compile(r"\d+(?:,\d+(?:\.\d*)?){10},[^,]*")  # the last column is ignored
+_KLINE_ROW = re.compile(
+    r"[0-9]{1,16}(?:,[0-9]{1,16}(?:\.[0-9]*)?){10},[^,]*"
+)  # the last is ignored
 
 
 class KlineFileError(ValueError):
@@ -91,21 +94,33 @@ def _recorded(symbol: str, interval: str, files: Sequence[Path]) -> RecordedKlin
     ]
     times = np.array([_milliseconds(text) for text in texts[0]], dtype=np.int64)
     times, kept = np.unique(times, return_index=True)
-    columns = np.array([*prices, *activity], dtype=np.int64)[:, kept]
+    try:
+        columns = np.array([*prices, *activity], dtype=np.int64)[:, kept]
+    except OverflowError:
+        raise KlineFileError(
+            f"{symbol}: a number is too large for its number of decimals"
+        ) from None
     _check(symbol, interval, times, columns)
     return RecordedKlines(symbol, interval, price_decimals, quantity_decimals, Bars(times, columns))
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
+    for number, line in enumerate(_lines(path), start=1):
+        row = line.strip()
+        if not row or (number == 1 and row[0].isalpha()):
+            continue  # a blank line or the header
+        if not _KLINE_ROW.fullmatch(row):
+            raise KlineFileError(f"{path.name}, line {number}: not the 12 columns of a kline")
+        yield row.split(",")
+
+
+def _lines(path: Path) -> Iterator[str]:
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            row = line.strip()
-            if not row or (number == 1 and not row[0].isdigit()):
-                continue  # a blank line or the header
-            if not _KLINE_ROW.fullmatch(row):
-                raise KlineFileError(f"{path.name}, line {number}: not the 12 columns of a kline")
-            yield row.split(",")
+    try:
+        with opener(path, "rt", encoding="ascii") as lines:
+            yield from lines
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise KlineFileError(f"{path.name} cannot be read: {error}") from error
 
 
 def _decimals(texts: Iterable[str]) -> int:

@@ -45,7 +45,7 @@ async def answer_in_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except web.HTTPException as error:
         return web.json_response({"code": -1000, "msg": error.reason}, status=error.status)
-    except Exception:  # noqa: BLE001 - the edge: a bug in one answer must not look like an outage
+    except Exception:  # the edge: a bug in one answer must not look like an outage
         log.exception("the simulator failed on %s", request.path_qs)
         message = "An unknown error occurred while processing the request."
         return web.json_response({"code": -1000, "msg": message}, status=500)
