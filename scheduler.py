@@ -83,9 +83,9 @@ class TradingLoop:
             self._record_values, AlignedTrigger(self._clock, VALUE_EVERY_MINUTES),
             id="account-values", executor="housekeeping",
         )  # fmt: skip
-        self.sync()
         self._prices.start()
         self._scheduler.start()
+        self.sync()
 
     def stop(self) -> None:
         """Start nothing else and wait for what is running."""
@@ -94,7 +94,9 @@ class TradingLoop:
         self._prices.stop()
 
     def sync(self) -> None:
-        """A job for every enabled model on its cycle, and no other."""
+        """While running: a job for every enabled model on its cycle, and no other."""
+        if not self.running:
+            return
         wanted = {
             _job_id(model): model
             for model in models.list_models(self._database.connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, jsonify, url_for
+from flask import Response, jsonify, make_response, url_for
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel
 
@@ -65,7 +65,7 @@ class Accepted(BaseModel):
 
 
 @blueprint.post("/backtest/run", responses={200: BacktestWithReport, 202: Accepted})
-def run_backtest(body: BacktestRequest) -> Response | tuple[Response, int]:
+def run_backtest(body: BacktestRequest) -> Response:
     """Ask for a run. A run that has been made before is answered at once, from its store."""
     jobs = services().backtests
     record = jobs.submit(body)
@@ -76,7 +76,7 @@ def run_backtest(body: BacktestRequest) -> Response | tuple[Response, int]:
     if record.status == "done":
         return jsonify(_with_report(record.id))
     status_url = url_for("backtests.get_backtest", backtest_id=record.id)
-    return jsonify({"id": record.id, "status_url": status_url}), 202
+    return make_response({"id": record.id, "status_url": status_url}, 202)
 
 
 @blueprint.get("/backtests", responses={200: Backtests})

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 
-from flask import Response, jsonify
+from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
@@ -173,7 +173,7 @@ def get_model(path: ModelPath) -> Response:
 
 
 @blueprint.post("/models", responses={201: Created})
-def add_model(body: NewModel) -> tuple[Response, int]:
+def add_model(body: NewModel) -> Response:
     """Make a model with its account and pool."""
     app = services()
     pool = _coins(DEFAULT_COINS if body.coins is None else body.coins)
@@ -197,7 +197,7 @@ def add_model(body: NewModel) -> tuple[Response, int]:
         model = models.add(connection, model, now_ms)
         coins.set_pool(connection, model.id, pool, now_ms)
     app.loop.sync()
-    return jsonify({"id": model.id, "message": f"{model.name} has been made."}), 201
+    return make_response({"id": model.id, "message": f"{model.name} has been made."}, 201)
 
 
 @blueprint.put("/models/<int:model_id>", responses={200: Message})
