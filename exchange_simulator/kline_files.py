@@ -25,6 +25,7 @@ LARGEST_MILLISECONDS = 10**14  # the year 5138; anything larger is microseconds
 _KLINE_ROW = re.compile(
     r"[0-9]{1,16}(?:,[0-9]{1,16}(?:\.[0-9]*)?){10},[^,]*"
 )  # the last is ignored
+_HEADER = re.compile(r"[A-Za-z_ ]+(?:,[A-Za-z_ ]+){11}")
 
 
 class KlineFileError(ValueError):
@@ -107,7 +108,7 @@ def _recorded(symbol: str, interval: str, files: Sequence[Path]) -> RecordedKlin
 def _rows(path: Path) -> Iterator[list[str]]:
     for number, line in enumerate(_lines(path), start=1):
         row = line.strip()
-        if not row or (number == 1 and row[0].isalpha()):
+        if not row or (number == 1 and _HEADER.fullmatch(row)):
             continue  # a blank line or the header
         if not _KLINE_ROW.fullmatch(row):
             raise KlineFileError(f"{path.name}, line {number}: not the 12 columns of a kline")
