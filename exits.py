@@ -116,7 +116,7 @@ def _trailing_number(levels: ExitLevels, best: float) -> float:
 
 def exact_price(price: float) -> Decimal:
     """The decimal that `price` was read from (see `KlineSeries`), on the ledger's grid."""
-    return Decimal(repr(price)).quantize(ledger.PRICE_STEP)
+    return Decimal(repr(price)).quantize(ledger.PRICE_STEP, context=ledger.EXACT)
 
 
 def with_best_price(position: Position, bar: Kline) -> Position:

@@ -28,6 +28,7 @@ from domain import (
     Signal,
 )
 from errors import InvalidInput
+from ledger import EXACT
 
 
 class StrategyParams(BaseModel):
@@ -110,7 +111,9 @@ class Strategy(RuleTrader):
     def entry(self, side: Side) -> Decision:
         """The decision with which it enters: its weight shared equally by the coins."""
         params = self.params
-        weight = Decimal(repr(getattr(params, "weight", 1.0))) / max(len(self.coins), 1)
+        weight = EXACT.divide(
+            Decimal(repr(getattr(params, "weight", 1.0))), Decimal(max(len(self.coins), 1))
+        )
         leverage = Decimal(repr(getattr(params, "leverage", 1.0)))
         signal = Signal.BUY_TO_ENTER if side is Side.LONG else Signal.SELL_TO_ENTER
         return Decision(signal, weight=weight, leverage=leverage, justification=self.name)
