@@ -38,7 +38,7 @@ function figures(summary) {
       className: directionClass(summary['cagr']),
       note: t('volatility %(percent)s', { percent: formatPercent(summary['volatility'], false) }),
     },
-    calmar: { value: formatNumber(summary['calmar'], 2), note: t('growth a year over maximum drawdown') },
+    calmar: { value: formatNumber(summary['calmar'], 2), note: t('growth over drawdown') },
     ...tradeFigures(summary),
   };
 }
@@ -50,8 +50,8 @@ function tradeFigures(summary) {
     total_trades: {
       value: formatNumber(summary['total_trades']),
       note: [
-        t('held %(time)s on average', { time: formatHours(summary['average_holding_hours']) }),
-        open ? t('%(count)s still open', { count: open }) : '',
+        t('%(time)s on average', { time: formatHours(summary['average_holding_hours']) }),
+        open ? t('%(count)s open', { count: open }) : '',
       ].filter(Boolean).join(' · '),
     },
     win_rate: {

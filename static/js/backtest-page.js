@@ -61,7 +61,7 @@ function historyColumns() {
     { key: 'drawdown', label: t('Drawdown'), number: true, value: figure('max_drawdown'), show: (run) => formatPercent(figure('max_drawdown')(run), false) },
     { key: 'sharpe', label: t('Sharpe'), number: true, value: figure('sharpe'), show: (run) => formatNumber(figure('sharpe')(run), 2) },
     { key: 'trades', label: t('Trades'), number: true, value: figure('total_trades'), show: (run) => formatNumber(figure('total_trades')(run)) },
-    { key: 'created', label: t('Asked for'), value: ({ created_at: time }) => time, show: ({ created_at: time }) => formatTime(time, 'short') },
+    { key: 'created', label: t('Asked for'), value: ({ created_at: time }) => time, show: createdCell },
     { key: 'delete', label: '', show: deleteButton, className: () => 'actions' },
   ];
 }
@@ -74,6 +74,11 @@ function traderCell(run) {
 /** @param {Run} run */
 function rangeCell(run) {
   return element('span', {}, runRange(run), element('span', { class: 'cell-note' }, run.config['interval']));
+}
+
+/** @param {Run} run */
+function createdCell({ created_at: time }) {
+  return element('span', { title: formatTime(time, 'full') }, formatTime(time, 'monthDay'));
 }
 
 /** @param {Run} run */

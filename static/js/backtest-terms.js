@@ -17,7 +17,7 @@ export function showConfig(list, config, trader) {
   const { funding } = config;
   const entries = [
     [t('Trader'), trader],
-    ...Object.entries(config['params'] ?? {}).map(([name, value]) => [name, paramText(value)]),
+    ...Object.entries(config['params'] ?? {}).map(([name, value]) => [t(paramTitle(name)), paramText(value)]),
     [t('Coins'), config['coins'].join(', ')],
     [t('Range'), t('%(from)s to %(to)s, whole days, UTC', { from: config['start_date'], to: config['end_date'] })],
     [t('Interval'), config['interval']],
@@ -39,6 +39,9 @@ const yesNo = (value) => (value ? t('on') : t('off'));
 
 /** @param {Record<string, any>} config */
 const decisionTime = (config) => formatHours((config['decide_every'] * intervalLength(config['interval'])) / 3_600_000);
+
+/** A parameter's name as the strategies' schemas title it: `allow_short` is Allow Short. @param {string} name */
+const paramTitle = (name) => name.split('_').map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join(' ');
 
 /** @param {unknown} value a script is counted, not shown */
 function paramText(value) {

@@ -35,6 +35,7 @@ import { word } from './words.js';
 const TRADES_A_PAGE = 1000;
 const MOST_PAGES = 5;
 const TRADES_IN_TOOLTIP = 4;
+const LONGEST_OWNER = 14;
 
 /**
  * The newest trades of a model on a coin, without fundings, oldest first.
@@ -151,9 +152,15 @@ export async function fetchLevels(chosen, coin) {
   const levels = chosen.map(async ({ model, color }) => {
     const { portfolio } = await get(`/api/models/${model.id}/portfolio`, { limit: 1 });
     const position = portfolio.positions.find((/** @type {any} */ held) => held.coin === coin);
-    return position ? positionLevels(position, chosen.length > 1 ? `${model.name} ` : '', color) : [];
+    return position ? positionLevels(position, chosen.length > 1 ? ownerText(model) : '', color) : [];
   });
   return (await Promise.all(levels)).flat();
+}
+
+/** Short, as it stands over the candles; where there is no room the colour alone tells. @param {Model} model */
+function ownerText({ name }) {
+  if (matchMedia('(max-width: 48rem)').matches) return ' ';
+  return name.length > LONGEST_OWNER ? `${name.slice(0, LONGEST_OWNER - 1)}… ` : `${name} `;
 }
 
 /**
@@ -171,7 +178,7 @@ function positionLevels(position, owner, color) {
     [position.liquidation_price, t('liquidation'), '--amber', 'dotted'],
   ];
   return lines.flatMap(([price, name, lineColor, line]) =>
-    price === null || price === undefined ? [] : [{ price, title: owner + name, color: lineColor, line }],
+    price === null || price === undefined ? [] : [{ price, title: (owner + name).trim(), color: lineColor, line }],
   );
 }
 

@@ -231,9 +231,12 @@ function showOrigin() {
   const node = byId('chart-origin');
   node.hidden = !origin;
   if (!origin) return;
-  const age = origin.ageSeconds === null ? null : origin.ageSeconds + (performance.now() - origin.receivedAt) / 1000;
-  const stale = origin.stale || (bars?.reachesLast === true && (performance.now() - origin.receivedAt) / 1000 > OLD_AFTER_SECONDS);
-  setText(node, [origin.source, age === null ? '' : formatAge(age), stale ? t('old') : ''].filter(Boolean).join(' · '));
+  const sinceReceipt = (performance.now() - origin.receivedAt) / 1000;
+  // A newest bar younger than an interval is up to date: what ages is then only our copy of it.
+  const upToDate = origin.ageSeconds !== null && origin.ageSeconds * 1000 < intervalLength(interval);
+  const age = upToDate ? sinceReceipt : (origin.ageSeconds ?? NaN) + sinceReceipt;
+  const stale = origin.stale || (bars?.reachesLast === true && sinceReceipt > OLD_AFTER_SECONDS);
+  setText(node, [origin.source, Number.isNaN(age) ? '' : formatAge(age), stale ? t('old') : ''].filter(Boolean).join(' · '));
   node.className = `badge charts-origin ${stale ? 'badge-warn' : 'badge-muted'}`;
   node.title = stale ? t('These candles are old: the source has not answered since.') : t('Source of the candles, and their age');
   byId('candle-chart').classList.toggle('candle-chart-stale', stale);
