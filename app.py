@@ -25,6 +25,7 @@ from clock import SystemClock
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
+from domain import Clock
 from event_stream import EventStream
 from owner_settings import SettingsStore
 from price_stream import PriceStream
@@ -40,8 +41,13 @@ LARGEST_BODY_BYTES = 1_000_000
 ERRORS: dict[Any, Any] = dict.fromkeys((400, 403, 404, 405, 409, 413, 429, 503), ErrorAnswer)
 
 
-def create_app(config: Config | None = None, *, check_answers: bool = False) -> Flask:
-    """The whole app on one database; `check_answers` holds every answer to its documented shape."""
+def create_app(
+    config: Config | None = None, *, clock: Clock | None = None, check_answers: bool = False
+) -> Flask:
+    """The whole app on one database; `check_answers` holds every answer to its documented shape.
+
+    `clock` is the market's time, the configuration's own unless given.
+    """
     config = config or Config()
     app = OpenAPI(
         __name__,
@@ -55,7 +61,7 @@ def create_app(config: Config | None = None, *, check_answers: bool = False) -> 
         validate_response=check_answers,
     )
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
-    app.extensions[EXTENSION] = build_services(config)
+    app.extensions[EXTENSION] = build_services(config, clock or config.clock())
     handle_errors(app)
     protect(app)
     Babel(app, locale_selector=chosen_locale)
@@ -69,12 +75,9 @@ def create_app(config: Config | None = None, *, check_answers: bool = False) -> 
     return app
 
 
-def build_services(config: Config) -> Services:
+def build_services(config: Config, clock: Clock) -> Services:
     """Every service, each given those that it stands on; nothing is started or asked yet."""
-    logging.basicConfig(
-        level=config.LOG_LEVEL, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    clock = config.clock()
+    write_log(config.LOG_LEVEL)
     database = Database(config.DATABASE_PATH, clock)
     events = EventStream()
     binance = BinanceDataFetcher(
@@ -110,6 +113,13 @@ def build_services(config: Config) -> Services:
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
         started_ms=SystemClock().now_ms(),
     )
+
+
+def write_log(level: str) -> None:
+    """Log to standard error; of what libraries say, the warnings."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for library in ("apscheduler", "waitress", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def coins_in_use(database: Database) -> list[str]:

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 import real_klines as candles
+from flask import Flask
 
+from app import create_app
 from clock import ManualClock
+from config import Config
 from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
+from routes.services import EXTENSION, Services
 
 SIMULATED_NOW_MS = 1_717_245_296_789  # 2024-06-01T12:34:56.789Z, a Saturday
 
@@ -29,3 +33,37 @@ def simulator() -> Iterator[SimulatorServer]:
     """
     with SimulatorServer(GeneratedMarket(seed=7), ManualClock(SIMULATED_NOW_MS)) as server:
         yield server
+
+
+@pytest.fixture
+def app_config(tmp_path: Path) -> Config:
+    """An app on a database of its own, whose only source cannot be reached."""
+    return Config(
+        DATABASE_PATH=tmp_path / "trading.db",
+        BINANCE_API_URL="http://127.0.0.1:9",
+        SOURCE_TIMEOUT_SECONDS=2.0,
+        TRADING_LOOP="off",
+    )
+
+
+@pytest.fixture
+def offline_app(app_config: Config) -> Iterator[Flask]:
+    """The app without any source: what is stored is all there is. Its answers are checked."""
+    yield from running(create_app(app_config, check_answers=True))
+
+
+@pytest.fixture
+def app(app_config: Config, simulator: SimulatorServer) -> Iterator[Flask]:
+    """The app on the simulated exchange and its clock. Its answers are checked."""
+    config = app_config.model_copy(update={"BINANCE_API_URL": simulator.url})
+    yield from running(create_app(config, clock=simulator.clock, check_answers=True))
+
+
+def running(app: Flask) -> Iterator[Flask]:
+    """`app` with its database made, and its workers ended afterwards."""
+    services: Services = app.extensions[EXTENSION]
+    services.database.upgrade()
+    yield app
+    services.loop.stop()
+    services.backtests.stop()
+    services.database.close()
