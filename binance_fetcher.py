@@ -237,12 +237,12 @@ class BinanceDataFetcher:
     def _rows_backward(
         self, symbol: str, interval: Interval, end_ms: int, limit: int
     ) -> list[Json]:
-        """The last `limit` rows before `end_ms`, page by page; ascending."""
+        """The last `limit` rows before `end_ms`, page by page, the latest page first."""
         rows: list[Json] = []
         while len(rows) < limit:
             size = min(ROWS_A_PAGE, limit - len(rows))
             page = self._page(symbol, interval, size, None, end_ms)
-            rows = page + rows
+            rows += page
             if len(page) < size:
                 break
             oldest = min(answers.open_times(page, 0, end_ms), default=None)
