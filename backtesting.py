@@ -9,6 +9,7 @@ at its close.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -47,7 +48,7 @@ from paper_execution import (
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
 
-MOST_REFUSALS_KEPT = 1000
+MOST_REFUSALS_KEPT = 100  # of each reason; all are counted
 
 
 class FillTiming(StrEnum):
@@ -92,13 +93,18 @@ class BacktestConfig:
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """A finished run: the ledger, and the account at every bar's close (float64, shape (n,))."""
+    """A finished run: the ledger, and the account at every bar's close (float64, shape (n,)).
+
+    `refusals` are the first (time, outcome) of every reason, `refusal_counts` how many there
+    were; `warmup_bars` how many bars the run wanted before its start; `history` the bars used.
+    """
 
     config: BacktestConfig
     account: Account
     entries: tuple[Entry, ...]
     refusals: tuple[tuple[int, Outcome], ...]
-    refusal_count: int
+    refusal_counts: Mapping[str, int]
+    warmup_bars: int
     close_time: TimeArray
     cash: FloatArray
     positions_value: FloatArray
@@ -109,6 +115,11 @@ class BacktestResult:
     def equity(self) -> FloatArray:
         """Total value at every bar's close."""
         return self.cash + self.positions_value
+
+    @property
+    def refusal_count(self) -> int:
+        """How many decisions were refused."""
+        return sum(self.refusal_counts.values())
 
 
 class Cancelled(Exception):
@@ -122,7 +133,7 @@ class _Run:
     account: Account
     entries: list[Entry] = field(default_factory=list)
     refusals: list[tuple[int, Outcome]] = field(default_factory=list)
-    refusal_count: int = 0
+    refusal_counts: Counter[str] = field(default_factory=Counter)
     due: dict[int, list[tuple[str, Decision]]] = field(default_factory=dict)
     curve_from: int = 0
     bars_in_position: int = 0
@@ -264,8 +275,9 @@ class BacktestEngine:
         self.watches.follow(coin, self.state.account.positions.get(coin), watched_from)
 
     def _refused(self, time_ms: int, outcome: Outcome) -> None:
-        self.state.refusal_count += 1
-        if len(self.state.refusals) < MOST_REFUSALS_KEPT:
+        reason = str(outcome.reason)
+        self.state.refusal_counts[reason] += 1
+        if self.state.refusal_counts[reason] <= MOST_REFUSALS_KEPT:
             self.state.refusals.append((time_ms, outcome))
 
     # -------------------------------------------------------------------------------- marks
@@ -352,13 +364,19 @@ class BacktestEngine:
             account=state.account,
             entries=tuple(state.entries),
             refusals=tuple(state.refusals),
-            refusal_count=state.refusal_count,
+            refusal_counts=dict(state.refusal_counts),
+            warmup_bars=self._warmup_bars(),
             close_time=grid.open_time[grid.first :] + grid.interval.milliseconds,
             cash=self.cash_curve[grid.first :],
             positions_value=self.value_curve[grid.first :],
             bars_in_position=state.bars_in_position,
             history=self.history,
         )
+
+    def _warmup_bars(self) -> int:
+        """Those asked for, else what the trader looks back at before its first bar."""
+        asked = self.config.warmup_bars
+        return self.trader.history_bars - 1 if asked is None else asked
 
 
 def _bars_of_range(

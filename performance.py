@@ -111,6 +111,50 @@ def longest_drawdown_ms(close_time: TimeArray, equity: FloatArray) -> int:
     return int(np.max(close_time - previous_peak, where=fallen, initial=0))
 
 
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """A fall from a peak: indices of the peak, the lowest value and the recovery (None: not yet)."""
+
+    peak: int
+    trough: int
+    recovery: int | None
+    percentage: float
+
+
+def deepest_drawdowns(equity: FloatArray, count: int) -> list[Drawdown]:
+    """The `count` deepest drawdowns, the deepest first; they do not overlap."""
+    below = drawdown_series(equity)
+    edges = np.diff(np.concatenate(([False], below > 0, [False])).astype(np.int8))
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    if not len(starts):
+        return []
+    depths = np.maximum.reduceat(below, starts)
+    return [
+        Drawdown(
+            int(starts[i]) - 1,
+            int(starts[i] + np.argmax(below[starts[i] : ends[i]])),
+            int(ends[i]) if ends[i] < len(equity) else None,
+            float(depths[i]),
+        )
+        for i in np.argsort(-depths, kind="stable")[:count]
+    ]
+
+
+def monthly_returns(
+    close_time: TimeArray, equity: FloatArray, initial: float
+) -> list[tuple[str, float | None]]:
+    """("2022-01", percent) of every UTC month; None where nothing was left at its start."""
+    if not len(equity):
+        return []
+    months = (close_time - 1).astype("datetime64[ms]").astype("datetime64[M]")
+    last_of_month = np.append(np.flatnonzero(months[1:] != months[:-1]), len(months) - 1)
+    values = np.concatenate(([initial], equity[last_of_month])).tolist()
+    return [
+        (str(month), (value / before - 1) * 100 if before > 0 else None)
+        for month, before, value in zip(months[last_of_month], values, values[1:], strict=False)
+    ]
+
+
 def daily_returns(close_time: TimeArray, equity: FloatArray, initial: float) -> FloatArray:
     """Returns from one UTC day's last value to the next's; the first from `initial`."""
     if not len(equity):
@@ -146,7 +190,8 @@ def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[st
     deviation = float(np.std(returns, ddof=1))
     downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
     mean = float(np.mean(returns))
-    days = _day_of(close_time[-1]) - _day_of(close_time[0]) + 1
+    first_day, last_day = _day_of(close_time[[0, -1]]).tolist()
+    days = last_day - first_day + 1
     cagr = _compound_growth(float(equity[-1]) / initial, days / DAYS_A_YEAR)
     worst = float(np.max(drawdown_series(np.concatenate(([initial], equity)))))
     figures["cagr"] = cagr
