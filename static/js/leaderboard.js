@@ -66,6 +66,7 @@ export function leaderboardTable(container, exportButton) {
     urlKey: 'leaderboard',
     fileName: 'leaderboard',
     exportButton,
+    reorders: true,
     columns,
     keyOf: ({ model_id }) => model_id,
     empty: () => emptyState(t('No models to compare yet.')),

@@ -1,6 +1,6 @@
-/** What can be done with a model: one cycle now, pause, resume, archive. */
+/** What can be done with a model: one cycle now, pause, resume, close everything, archive. */
 
-import { post, remove } from './api.js';
+import { ApiError, post, remove } from './api.js';
 import { confirmed } from './dialog.js';
 import { formatNumber } from './format.js';
 import { t } from './i18n.js';
@@ -12,7 +12,8 @@ import { toast, toastError } from './toast.js';
 export const MODEL_ACTIONS = {
   run: (model) =>
     attempt(async () => {
-      const { decisions, executions } = await post(`/api/models/${model.id}/execute`);
+      const { success, error, code, decisions, executions } = await post(`/api/models/${model.id}/execute`);
+      if (!success) throw new ApiError(error, 200, code);
       return t('%(name)s ran one cycle. Decisions: %(decisions)s, trades: %(trades)s.', {
         name: model.name,
         decisions: formatNumber(decisions.length),
@@ -31,6 +32,21 @@ export const MODEL_ACTIONS = {
       await post(`/api/models/${model.id}/resume`);
       return t('%(name)s trades again.', { name: model.name });
     }),
+
+  flatten: async (model) => {
+    const sure = await confirmed({
+      title: t('Close all positions of %(name)s?', { name: model.name }),
+      message: t(
+        'Every open position is closed at its price now, with the usual fees. The model goes on trading in its next cycle unless it is paused. Positions open now: %(count)s.',
+        { count: formatNumber(model.open_positions) },
+      ),
+      confirmLabel: t('Close all positions'),
+    });
+    return sure && attempt(async () => {
+      await post(`/api/models/${model.id}/flatten`);
+      return t('The positions of %(name)s are closed.', { name: model.name });
+    });
+  },
 
   archive: async (model) => {
     const sure = await confirmed({

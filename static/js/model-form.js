@@ -87,7 +87,14 @@ function modelForm(traders, coins, model) {
       field({ name: 'name', label: t('Name'), control: controls.name }),
       field({ name: 'trader', label: t('Trader'), control: controls.trader }),
     ),
-    element('fieldset', { class: 'fieldset' }, element('legend', {}, t('Parameters')), about, paramsNode),
+    element(
+      'fieldset',
+      { class: 'fieldset', 'data-field': 'params' },
+      element('legend', {}, t('Parameters')),
+      about,
+      element('p', { class: 'field-error', 'data-testid': 'error-params' }), // what is wrong with all of them together
+      paramsNode,
+    ),
     coinsField,
     element('fieldset', { class: 'fieldset' }, element('legend', {}, t('Account and cycle')), accountRow(controls, Boolean(model))),
     field({ name: 'enabled', label: t('Trades on its own, once a cycle'), control: controls.enabled }),
@@ -175,7 +182,8 @@ function accountRow(controls, exists) {
  * @param {ApiError} error
  */
 function showProblem(form, problem, error) {
-  const homeless = showFieldErrors(form, error.fields);
+  const fields = error.code === 'name_taken' ? { name: error.message } : error.fields;
+  const homeless = showFieldErrors(form, fields);
   const more = Object.entries(homeless).map(([name, reason]) => element('span', {}, `${name}: ${reason}`));
   replaceContent(problem, error.message, ...more);
   problem.hidden = false;

@@ -72,7 +72,8 @@ function showModel() {
   setText(state, enabled ? t('Active') : t('Paused'));
   byId('pause').hidden = !enabled;
   byId('resume').hidden = enabled;
-  for (const id of ['run', 'edit', 'archive']) byId(id).removeAttribute('disabled');
+  byId('model-actions').hidden = false;
+  byId('flatten').hidden = model.open_positions === 0;
   replaceContent(byId('settings'), settingsList());
   replaceContent(byId('cycle-failure'), cycle?.error ? cycleNotice(cycle) : null);
 }
@@ -85,11 +86,12 @@ function cycleNotice({ started_at, error }) {
 
 function settingsList() {
   const { trader, trader_name, params, interval, cycle_minutes, risk, initial_capital, coins, created_at, last_cycle: cycle } = model;
+  /** @type {Record<string, any>} */
   const properties = traders.find(({ key }) => key === trader)?.params_schema.properties ?? {};
   /** @type {[string, import('./element.js').Child][]} */
   const rows = [
     [t('Trader'), t(trader_name)],
-    ...Object.entries(params).map(([name, value]) => /** @type {[string, string]} */ ([t(properties[name]?.title ?? name), paramText(value)])),
+    ...Object.entries(properties).map(([name, { title, default: usual }]) => /** @type {[string, string]} */ ([t(title), paramText(params[name] ?? usual)])),
     [t('Coins'), element('span', { class: 'chips' }, ...coins.map((/** @type {string} */ coin) => element('span', { class: 'chip' }, coin)))],
     [t('Candle interval'), interval],
     [t('Cycle'), t('%(count)s min', { count: formatNumber(cycle_minutes) })],

@@ -60,7 +60,7 @@ const columns = [
         element('span', { class: 'cell-note' }, t('%(interval)s candles', { interval })),
       ),
   },
-  { key: 'actions', label: '', show: actionsCell, className: () => 'actions' },
+  { key: 'actions', label: t('Actions'), show: actionsCell, className: () => 'actions' },
 ];
 
 const table = dataTable(byId('models'), {
@@ -92,7 +92,7 @@ function cycleCell({ last_cycle: cycle }) {
   return element(
     'span',
     {},
-    element('span', { class: `badge ${classes[cycle.status] ?? 'badge-muted'}` }, word(cycle.status)),
+    element('span', { class: `badge badge-wide ${classes[cycle.status] ?? 'badge-muted'}` }, word(cycle.status)),
     element('span', { class: 'muted tabular' }, ` ${formatTime(cycle.finished_at ?? cycle.started_at, 'short')}`),
     cycle.error ? element('span', { class: 'cell-error', 'data-testid': 'cycle-error' }, cycle.error) : null,
   );

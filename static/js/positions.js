@@ -8,7 +8,7 @@
  * @property {number} entry_price
  * @property {number} leverage
  * @property {number} margin
- * @property {number} mark_price
+ * @property {number | null} mark_price null where no price has come yet
  * @property {number} value margin and unrealised profit
  * @property {number} unrealized_pnl
  * @property {number | null} liquidation_price
@@ -59,7 +59,7 @@ export function atNewestPrice(position) {
  * @param {Position} position
  */
 function liquidationDistance({ liquidation_price, mark_price, stale }) {
-  if (liquidation_price === null || stale) return null;
+  if (liquidation_price === null || mark_price === null || stale) return null;
   return (100 * Math.abs(mark_price - liquidation_price)) / mark_price;
 }
 

@@ -5,7 +5,7 @@
  *     table.update(rows);
  *
  * Rows stay where they are while only their values change: they are put in order again when rows
- * come or go, and when a heading is clicked.
+ * come or go, and when a heading is clicked (or always, where `reorders` says so).
  *
  * @typedef {import('./element.js').Child} Child
  */
@@ -31,6 +31,7 @@
  * @property {string} [order] the first column to sort by, `-` before it for descending; rows come in order unless told
  * @property {string} [urlKey] keeps the order chosen in the address under this name
  * @property {string} [testId] of the table; rows get `‹testId›-row`
+ * @property {boolean} [reorders] rows change places as soon as their values do
  * @property {(row: Row) => string} [rowClass]
  * @property {HTMLElement} [exportButton] exports the rows as shown
  * @property {string} [fileName] of the export, without `.csv`
@@ -61,7 +62,7 @@ export function dataTable(container, options) {
     body,
   );
   // Reachable by keyboard, because it scrolls.
-  const frame = element('div', { class: 'table-scroll', tabindex: '0', role: 'region', 'aria-label': options.label }, table);
+  const frame = element('div', { class: 'table-scroll', tabindex: '0', role: 'group', 'aria-label': options.label }, table);
   let order = (options.urlKey && fromUrl(options.urlKey)) || options.order || '';
   options.exportButton?.addEventListener('click', exportRows);
   document.addEventListener('displaychange', () => {
@@ -98,7 +99,7 @@ export function dataTable(container, options) {
       lines.set(key, { row, node });
       fillRow(node, row);
     }
-    if (!sameRows) putInOrder(keys);
+    if (!sameRows || options.reorders) putInOrder(keys);
     if (frame.parentNode !== container) replaceContent(container, frame);
   }
 
@@ -155,7 +156,7 @@ function heading({ key, label, value, number }, sortBy) {
   const content = value
     ? element('button', { type: 'button', class: 'sort', 'data-testid': `sort-${key}`, onclick: () => sortBy(key) }, label)
     : label;
-  return element('th', { scope: 'col', class: number ? 'number' : null }, content);
+  return element('th', { scope: 'col', class: number ? 'number' : value ? null : 'actions' }, content);
 }
 
 /**

@@ -12,7 +12,7 @@
  * @property {number} price
  * @property {number} leverage
  * @property {number} fee
- * @property {number | null} pnl
+ * @property {number} pnl what it realised; an entry realises nothing
  * @property {string} reason
  * @property {string | null} justification
  * @property {number} [model_id]
@@ -109,9 +109,9 @@ const tradeColumns = [
     key: 'pnl',
     label: t('P&L'),
     number: true,
-    value: ({ pnl }) => pnl,
-    show: ({ pnl }) => (pnl === null ? NOTHING : formatProfit(pnl)),
-    className: ({ pnl }) => directionClass(pnl),
+    value: realized,
+    show: (trade) => formatProfit(realized(trade)),
+    className: (trade) => directionClass(realized(trade)),
   },
   { key: 'reason', label: t('Reason'), value: ({ reason }) => word(reason), show: reasonBadge },
   {
@@ -124,6 +124,11 @@ const tradeColumns = [
 ];
 
 /** @param {Trade} trade */
+function realized({ kind, pnl }) {
+  return kind === 'open' ? null : pnl;
+}
+
+/** @param {Trade} trade */
 function reasonBadge({ reason }) {
   if (reason === 'signal') return word(reason);
   const forced = reason === 'stop_loss' || reason === 'trailing_stop' || reason === 'liquidation';
@@ -133,10 +138,11 @@ function reasonBadge({ reason }) {
 /**
  * Short text as it is; of long text one line, as long as there is room, that opens.
  *
- * @param {string | null | undefined} text
+ * @param {string | null | undefined} given rule traders say their name, which is translated
  */
-export function longText(text) {
-  if (!text) return element('span', { class: 'muted' }, NOTHING);
+export function longText(given) {
+  if (!given) return element('span', { class: 'muted' }, NOTHING);
+  const text = t(given);
   if (text.length <= LONGEST_LINE) return text;
   return element(
     'details',
