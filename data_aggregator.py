@@ -23,6 +23,8 @@ from repositories import coins as coin_rows
 
 MOST_BARS_A_REQUEST = 1_100_000
 INSTRUMENTS_KEPT_MS = 3_600_000
+# A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
+SETTLING_MS = 5_000
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -40,6 +42,10 @@ class MarketSource(Protocol):
     """A fetcher of one venue, asked with the venue's own symbols."""
 
     name: str
+
+    @property
+    def dropped_rows(self) -> int:
+        """How many unsound rows it has had to leave out so far."""
 
     def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
         """Latest prices of those symbols that the venue knows, in one call."""
@@ -335,8 +341,11 @@ class MultiSourceDataAggregator:
         stretch = 10_000 * interval.milliseconds
         for at in range(start, end, stretch):
             until = min(at + stretch, end)
+            dropped = source.dropped_rows
             series = self._ask_klines(source, venue_symbol, interval, at, until)
-            self._store.store(coin, series.closed(), (at, until))
+            settled = interval.floor(self._clock.now_ms() - SETTLING_MS)
+            known_until = min(until, settled) if source.dropped_rows == dropped else at
+            self._store.store(coin, series.closed(), (at, known_until))
             if progress is not None:
                 progress((until - start) / (end - start))
 

@@ -54,17 +54,16 @@ class KlineStore:
         return without((start_ms, end_ms), klines.covered(self._database.connection, key))
 
     def store(self, coin: Coin, series: KlineSeries, covered: Range) -> None:
-        """Keep the closed bars of `series`, which are all there is of the range `covered`.
+        """Keep the closed bars of `series`, among which is all there is of the range `covered`.
 
-        One transaction: a cut leaves either both or neither.
+        `covered` may be empty (start ≥ end). One transaction: a cut leaves either both or neither.
         """
-        if covered[0] >= covered[1]:
-            return
         key = KlineKey(coin.id, series.source, series.interval)
         with self._database.transaction() as connection:
             klines.write(connection, key, series)
-            ranges = merged([*klines.covered(connection, key), covered])
-            klines.replace_coverage(connection, key, ranges)
+            if covered[0] < covered[1]:
+                ranges = merged([*klines.covered(connection, key), covered])
+                klines.replace_coverage(connection, key, ranges)
 
     def coverage(self, coin: Coin, source: str, interval: Interval) -> Coverage | None:
         """What is stored of a coin; None where nothing is."""

@@ -1,0 +1,82 @@
+"""A market source whose answers a test sets, and which counts what it is asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from domain import Clock, Interval, KlineSeries, OrderBook, Ticker
+from errors import SourceError, SourceUnavailable
+from paper_execution import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A listing."""
+
+    instrument: Instrument
+
+
+class SettableSource:
+    """Prices as set; candles of any range that stand at the price; failing when told to."""
+
+    def __init__(self, clock: Clock, name: str = "binance"):
+        self.name = name
+        self.clock = clock
+        self.quotes: dict[str, Decimal] = {}
+        self.lots: dict[str, Instrument] = {}
+        self.failure: SourceError | None = None
+        self.dropped_rows = 0
+        self.asked: Counter[str] = Counter()
+
+    def fail(self, message: str = "the test has cut it off") -> None:
+        """Answer nothing from now on."""
+        self.failure = SourceUnavailable(message)
+
+    def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
+        """Those that have been set."""
+        self._count("prices")
+        now_ms = self.clock.now_ms()
+        return {
+            symbol: Ticker(symbol, self.quotes[symbol], now_ms, self.name)
+            for symbol in symbols
+            if symbol in self.quotes
+        }
+
+    def klines(
+        self, symbol: str, interval: Interval, start_ms: int | None, end_ms: int | None,
+        limit: int | None,
+    ) -> KlineSeries:  # fmt: skip
+        """Every bar of the range up to now, the last one open."""
+        self._count("klines")
+        now_ms = self.clock.now_ms()
+        stop = now_ms + 1 if end_ms is None else min(end_ms, now_ms + 1)
+        first = interval.ceil(0 if start_ms is None else start_ms)
+        times = np.arange(first, stop, interval.milliseconds, dtype=np.int64)
+        if limit is not None:
+            times = times[-limit:] if start_ms is None else times[:limit]
+        price = np.full(len(times), float(self.quotes[symbol]))
+        last_is_open = bool(len(times)) and int(times[-1]) + interval.milliseconds > now_ms
+        return KlineSeries(
+            interval, times, price, price, price, price, price, self.name, last_is_open
+        )
+
+    def depth(self, symbol: str, limit: int) -> OrderBook:
+        """One level a side."""
+        self._count("depth")
+        price = self.quotes[symbol]
+        return OrderBook(((price, Decimal(1)),), ((price, Decimal(1)),), self.name, 0)
+
+    def instruments(self) -> Mapping[str, Listed]:
+        """Those that have been set."""
+        self._count("instruments")
+        return {symbol: Listed(rules) for symbol, rules in self.lots.items()}
+
+    def _count(self, what: str) -> None:
+        self.asked[what] += 1
+        if self.failure is not None:
+            raise self.failure

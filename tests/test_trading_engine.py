@@ -1,0 +1,408 @@
+"""A model's cycle, its exits and its books, on a market that the test sets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from market_source import SettableSource
+
+from clock import ManualClock
+from data_aggregator import MultiSourceDataAggregator
+from database import Database
+from domain import (
+    AccountInfo,
+    Decision,
+    Decisions,
+    FillKind,
+    Interval,
+    MarketState,
+    Portfolio,
+    Reason,
+    Signal,
+    TradingModel,
+)
+from errors import Conflict, SourceUnavailable
+from event_stream import EventStream
+from ledger_audit import audit
+from paper_execution import ExecutionRules, Instrument
+from repositories import books, coins, cycles, models
+from timestamps import parse_time_ms
+from trading_engine import CycleReport, TradingEngine
+
+START_MS = parse_time_ms("2024-03-01T10:00:30Z")
+FEE = Decimal("0.001")
+
+
+@dataclass
+class SaysWhatItIsTold:
+    """A trader whose next answer the test sets, and who remembers what it was shown."""
+
+    answer: Decisions = field(default_factory=dict)
+    shown: MarketState = field(default_factory=dict)
+    told: AccountInfo | None = None
+    before_answering: Callable[[], None] = lambda: None
+    history_bars: int = 3
+
+    def make_decision(
+        self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo
+    ) -> Decisions:
+        self.shown, self.told = market_state, account_info
+        self.before_answering()
+        return self.answer
+
+
+@dataclass
+class Desk:
+    """One model on a settable market."""
+
+    clock: ManualClock
+    source: SettableSource
+    database: Database
+    aggregator: MultiSourceDataAggregator
+    trader: SaysWhatItIsTold
+    model: TradingModel
+    events: EventStream
+    lock: threading.Lock
+
+    def engine(self, **terms: Any) -> TradingEngine:
+        rules = terms.pop("rules", ExecutionRules(FEE))
+        return TradingEngine(
+            self.model, self.database, self.aggregator, lambda symbols: self.trader, rules,
+            self.clock, events=self.events, lock=self.lock, **terms,
+        )  # fmt: skip
+
+    def cycle(self, answer: Decisions | None = None, **terms: Any) -> CycleReport:
+        if answer is not None:
+            self.trader.answer = answer
+        return self.engine(**terms).execute_trading_cycle()
+
+    def tick(self, **prices: str) -> Any:
+        """Move prices and let the engine look at its exits."""
+        for coin, price in prices.items():
+            self.source.quotes[f"{coin}USDT"] = Decimal(price)
+        self.clock.set(self.clock.now_ms() + 1000)
+        return self.engine().check_exits(self.aggregator.get_prices(prices, 0))
+
+    @property
+    def account(self) -> Any:
+        return books.load_account(self.database.connection, self.model.id)
+
+    def trades(self) -> list[books.BookedTrade]:
+        return books.all_entries(self.database.connection, self.model.id)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    clock = ManualClock(START_MS)
+    source = SettableSource(clock)
+    source.quotes = {"BTCUSDT": Decimal(100), "ETHUSDT": Decimal(10)}
+    database = Database(tmp_path / "desk.db", clock)
+    database.upgrade()
+    aggregator = MultiSourceDataAggregator(
+        database, {"binance": source}, {"price": ["binance"], "klines": ["binance"]}, clock,
+        wall_clock=clock,
+    )  # fmt: skip
+    model = TradingModel("Told", "scripted", Decimal(10_000), Interval.M1, 1, "off")
+    with database.transaction() as connection:
+        model = models.add(connection, model, START_MS)
+        pool = [coins.get(connection, symbol) for symbol in ("BTC", "ETH")]
+        coins.set_pool(connection, model.id, pool, START_MS)
+    yield Desk(
+        clock, source, database, aggregator, SaysWhatItIsTold(), model, EventStream(),
+        threading.Lock(),
+    )  # fmt: skip
+    assert audit(database.connection, model).differences == ()  # whatever a test did
+    database.close()
+
+
+def buy(quantity: str | int = 10, **terms: Any) -> Decision:
+    return Decision(Signal.BUY_TO_ENTER, quantity=Decimal(quantity), **terms)
+
+
+def short(quantity: str | int = 10, **terms: Any) -> Decision:
+    return Decision(Signal.SELL_TO_ENTER, quantity=Decimal(quantity), **terms)
+
+
+CLOSE = Decision(Signal.CLOSE_POSITION)
+HOLD = Decision(Signal.HOLD)
+
+
+# -------------------------------------------------------------------------------- the cycle
+
+
+def test_a_cycle_books_its_fills_with_the_decisions_that_caused_them(desk: Desk):
+    report = desk.cycle({"BTC": buy(leverage=Decimal(5), justification="it looks cheap")})
+    assert report.cycle.status == "done"
+    (trade,), (decision,) = report.trades, report.decisions
+    assert decision.outcome == "filled"
+    assert trade.entry.fill.decision_id == decision.id
+    assert trade.justification == "it looks cheap"
+    assert desk.account.cash == Decimal(10_000) - Decimal(200) - Decimal(1)
+    (value,) = books.account_values(desk.database.connection, desk.model.id)
+    assert value.total_value == Decimal(9_999)
+    assert set(report.cycle.timings or {}) >= {"snapshot_ms", "decision_ms", "booking_ms"}
+
+
+def test_a_trader_is_shown_one_snapshot_and_its_account(desk: Desk):
+    desk.cycle({"BTC": buy()})
+    desk.clock.set(START_MS + 60_000)
+    desk.cycle({})
+    assert set(desk.trader.shown) == {"BTC", "ETH"}
+    btc = desk.trader.shown["BTC"]
+    assert btc.price == 100
+    assert len(btc.klines) == 3
+    assert not btc.klines.last_is_open
+    assert desk.trader.told is not None
+    assert desk.trader.told.previous_time_ms == START_MS
+    assert desk.trader.told.started_ms == desk.model.created_at
+    assert desk.trader.told.total_return == pytest.approx(-0.01)
+
+
+def test_closes_are_booked_before_opens_whatever_their_order(desk: Desk):
+    desk.cycle({"BTC": buy(99)})
+    report = desk.cycle({"ETH": buy(900), "BTC": CLOSE})  # without the close, cash would be short
+    assert [(t.entry.fill.coin, t.entry.fill.kind) for t in report.trades] == [
+        ("BTC", FillKind.CLOSE), ("ETH", FillKind.OPEN),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("coin", "decision", "reason"),
+    [
+        ("SOL", buy(), "not_in_pool"),
+        ("GOLD", buy(), "not_in_pool"),
+        ("GOLD", CLOSE, "no_price"),
+        ("BTC", CLOSE, "no_position"),
+        ("BTC", buy(1_000_000), "insufficient_cash"),
+        ("BTC", buy(leverage=Decimal(0)), "invalid_leverage"),
+        ("BTC", buy(stop_loss=Decimal(101)), "stop_on_wrong_side"),
+        ("BTC", buy(-1), "invalid_quantity"),
+    ],
+)
+def test_a_refused_order_changes_nothing_and_says_why(
+    desk: Desk, coin: str, decision: Decision, reason: str
+):
+    report = desk.cycle({coin: decision})
+    assert report.cycle.status == "done"
+    (record,) = report.decisions
+    assert (record.outcome, record.reason) == ("refused", reason)
+    assert not desk.trades()
+    assert desk.account.cash == 10_000
+
+
+def test_the_opposite_side_is_refused_while_a_position_is_open(desk: Desk):
+    desk.cycle({"BTC": buy()})
+    report = desk.cycle({"BTC": short()})
+    assert report.decisions[0].reason == "opposite_position_open"
+
+
+def test_a_coin_out_of_the_pool_can_be_closed_and_not_entered(desk: Desk):
+    desk.cycle({"ETH": buy()})
+    with desk.database.transaction() as connection:
+        coins.set_pool(connection, desk.model.id, [coins.get(connection, "BTC")], START_MS)
+    report = desk.cycle({"ETH": [CLOSE, buy()]})
+    assert "ETH" in desk.trader.shown  # it is still priced
+    assert [(r.outcome, r.reason) for r in report.decisions] == [
+        ("filled", None), ("refused", "not_in_pool"),
+    ]  # fmt: skip
+
+
+def test_a_coin_without_a_price_is_not_shown_and_not_traded(desk: Desk):
+    del desk.source.quotes["ETHUSDT"]
+    report = desk.cycle({"ETH": buy()})
+    assert set(desk.trader.shown) == {"BTC"}
+    assert report.decisions[0].reason == "no_price"
+
+
+def test_when_no_source_answers_the_cycle_fails_with_its_reason_and_books_nothing(desk: Desk):
+    desk.source.fail()
+    report = desk.cycle({"BTC": buy()})
+    assert (report.cycle.status, report.cycle.error_code) == ("failed", "source_unavailable")
+    assert "cut it off" in (report.cycle.error or "")
+    assert not desk.trades()
+    stored = cycles.last(desk.database.connection, desk.model.id)
+    assert stored is not None
+    assert stored.error == report.cycle.error
+
+
+def test_a_traders_own_mistake_is_its_cycles_failure_alone(desk: Desk):
+    def stumble() -> None:
+        raise ZeroDivisionError("in the strategy")
+
+    desk.trader.before_answering = stumble
+    report = desk.cycle({"BTC": buy()})
+    assert (report.cycle.status, report.cycle.error_code) == ("failed", "trader_error")
+    desk.trader.before_answering = lambda: None
+    assert desk.cycle().cycle.status == "done"
+
+
+def test_a_bar_that_a_failed_cycle_did_not_act_on_is_shown_again(desk: Desk):
+    desk.cycle({})
+    desk.clock.set(START_MS + 60_000)
+    desk.source.fail()
+    desk.cycle({})
+    desk.source.failure = None
+    desk.clock.set(START_MS + 90_000)
+    desk.cycle({})
+    assert desk.trader.told is not None
+    assert desk.trader.told.previous_time_ms == START_MS
+
+
+def test_orders_fill_at_the_price_of_the_fill_not_of_the_question(desk: Desk):
+    def think_long() -> None:
+        desk.clock.set(desk.clock.now_ms() + 45_000)
+        desk.source.quotes["BTCUSDT"] = Decimal(103)
+
+    desk.trader.before_answering = think_long
+    report = desk.cycle({"BTC": buy()})
+    assert report.trades[0].entry.fill.price == 103
+
+
+def test_a_price_that_is_gone_when_deciding_is_over_refuses_the_order(desk: Desk):
+    def think_until_the_source_is_gone() -> None:
+        desk.clock.set(desk.clock.now_ms() + 45_000)
+        desk.source.fail()
+
+    desk.trader.before_answering = think_until_the_source_is_gone
+    report = desk.cycle({"BTC": buy()})
+    assert report.cycle.status == "failed"
+    assert not desk.trades()
+
+
+def test_a_second_cycle_at_the_same_time_is_refused(desk: Desk):
+    def while_deciding() -> None:
+        with pytest.raises(Conflict) as refused:
+            desk.engine().execute_trading_cycle()
+        assert refused.value.code == "cycle_running"
+
+    desk.trader.before_answering = while_deciding
+    assert desk.cycle({}).cycle.status == "done"
+
+
+def test_a_scheduled_cycle_runs_once(desk: Desk):
+    desk.engine().execute_trading_cycle(scheduled_at=START_MS)
+    with pytest.raises(Conflict) as refused:
+        desk.engine().execute_trading_cycle(scheduled_at=START_MS)
+    assert refused.value.code == "cycle_done"
+
+
+def test_quantities_are_rounded_to_the_venues_lots_and_minimum(desk: Desk):
+    desk.source.lots = {"BTCUSDT": Instrument(Decimal("0.1"), Decimal(50))}
+    report = desk.cycle({"BTC": [buy("1.2345"), buy("0.4")]})
+    assert report.trades[0].entry.fill.quantity == Decimal("1.2")
+    assert report.decisions[1].reason == "below_min_notional"
+
+
+def test_without_the_venues_rules_nothing_is_entered_and_closing_goes_on(desk: Desk):
+    desk.cycle({"ETH": buy()}, lot_rounding=False)
+
+    def no_instruments() -> Any:
+        raise SourceUnavailable("not now")
+
+    desk.source.instruments = no_instruments  # type: ignore[method-assign]
+    report = desk.cycle({"BTC": buy(), "ETH": CLOSE})
+    assert {(r.coin, r.outcome, r.reason) for r in report.decisions} == {
+        ("BTC", "refused", "instrument_unknown"), ("ETH", "filled", None),
+    }  # fmt: skip
+
+
+def test_holding_is_written_down(desk: Desk):
+    report = desk.cycle({"BTC": HOLD})
+    assert [record.outcome for record in report.decisions] == ["held"]
+
+
+# -------------------------------------------------------------------------------- the exits
+
+
+@pytest.mark.parametrize(
+    ("decision", "price", "reason"),
+    [
+        (buy(stop_loss=Decimal(95)), "94.5", Reason.STOP_LOSS),
+        (buy(profit_target=Decimal(110)), "110", Reason.PROFIT_TARGET),
+        (short(stop_loss=Decimal(105)), "106", Reason.STOP_LOSS),
+        (short(profit_target=Decimal(90)), "89", Reason.PROFIT_TARGET),
+        (buy(leverage=Decimal(10)), "90", Reason.LIQUIDATION),
+    ],
+)
+def test_a_tick_fires_the_exit_that_it_reaches(
+    desk: Desk, decision: Decision, price: str, reason: Reason
+):
+    desk.cycle({"BTC": decision})
+    assert desk.tick(BTC="100.5") == []
+    (trade,) = desk.tick(BTC=price)
+    assert trade.entry.fill.reason is reason
+    assert trade.entry.fill.price == Decimal(price)
+    assert not desk.account.positions
+
+
+def test_a_trailing_stop_follows_the_best_price(desk: Desk):
+    desk.cycle({"BTC": buy(trailing_stop_pct=Decimal(5))})
+    for price in ("104", "110", "105"):
+        assert desk.tick(BTC=price) == []
+    (trade,) = desk.tick(BTC="104.4")  # 5 % under 110 is 104.5
+    assert trade.entry.fill.reason is Reason.TRAILING_STOP
+
+
+def test_exits_act_while_the_trader_is_still_thinking(desk: Desk):
+    desk.cycle({"BTC": buy(stop_loss=Decimal(95))})
+
+    def crash() -> None:
+        assert len(desk.tick(BTC="90")) == 1
+
+    desk.trader.before_answering = crash
+    report = desk.cycle({"BTC": CLOSE})
+    assert report.decisions[0].reason == "no_position"  # the stop was there first
+    assert len(desk.trades()) == 2
+
+
+def test_a_price_that_does_not_come_leaves_the_position_at_its_last_mark(desk: Desk):
+    desk.cycle({"BTC": buy()})
+    desk.tick(BTC="120")
+    before = desk.engine().valued_account()
+    desk.source.fail()
+    desk.clock.set(desk.clock.now_ms() + 3_600_000)
+    after = desk.engine().valued_account()
+    assert after.portfolio.total_value == before.portfolio.total_value == Decimal(10_199)
+    assert after.stale == {"BTC"}
+    assert after.ages["BTC"] == 3600
+
+
+def test_after_a_restart_the_stored_mark_is_used_until_a_price_comes(desk: Desk):
+    desk.cycle({"BTC": buy()})
+    desk.tick(BTC="120")
+    desk.aggregator = MultiSourceDataAggregator(
+        desk.database, {"binance": desk.source}, {"price": ["binance"], "klines": ["binance"]},
+        desk.clock, wall_clock=desk.clock,
+    )  # fmt: skip
+    valued = desk.engine().valued_account()
+    assert valued.portfolio.total_value == Decimal(10_199)
+    assert valued.stale == {"BTC"}
+
+
+def test_flatten_closes_everything_or_nothing(desk: Desk):
+    desk.cycle({"BTC": buy(), "ETH": short()})
+    del desk.source.quotes["ETHUSDT"]
+    desk.clock.set(desk.clock.now_ms() + 60_000)
+    with pytest.raises(SourceUnavailable, match="ETH"):
+        desk.engine().flatten()
+    assert len(desk.account.positions) == 2
+    desk.source.quotes["ETHUSDT"] = Decimal(9)
+    closed = desk.engine().flatten()
+    assert {trade.entry.fill.reason for trade in closed} == {Reason.FLATTEN}
+    assert not desk.account.positions
+
+
+# ------------------------------------------------------------------------------- the events
+
+
+def test_what_happens_is_told_to_whoever_listens(desk: Desk):
+    listener = desk.events.listen(["trade", "cycle", "account_value"])
+    desk.cycle({"BTC": buy()})
+    told = [event.topic for event in iter(lambda: listener.next(0.01), None)]
+    assert told == ["cycle", "trade", "account_value", "cycle"]
