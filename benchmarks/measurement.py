@@ -32,7 +32,7 @@ class Subject:
 
 SUBJECTS = (
     Subject("BacktestEngine, engine alone", "subject_engine", "engine alone", 5),
-    Subject("BacktestEngine, with figures", "subject_engine", "with figures", 5, ours=True),
+    Subject("BacktestEngine, with report", "subject_engine", "with report", 5, ours=True),
     Subject("vectorbt, bare", "subject_vectorbt", "bare", 5, "vectorbt"),
     Subject("vectorbt, with stats()", "subject_vectorbt", "with stats()", 5, "vectorbt"),
     Subject(

@@ -1,4 +1,4 @@
-"""Our BacktestEngine as a subject: the whole engine, and its figures or its full report."""
+"""Our BacktestEngine as a subject: the engine alone, and with its report."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from backtest_report import build_report
 from backtesting import BacktestConfig, BacktestEngine, BacktestResult
 from domain import MINUTE_MS, Interval, KlineSeries
 from paper_execution import ExecutionRules
-from performance import drawdown_series, longest_drawdown_ms, ratios, round_trips, trip_figures
 from strategies.moving_average_cross import MovingAverageCross
 
 COIN = "BTC"
@@ -46,7 +46,7 @@ def variants(
 
     return {
         "engine alone": lambda: _outcome(run()),
-        "with figures": lambda: _outcome_with_figures(run()),
+        "with report": lambda: _outcome_with_report(run()),
     }
 
 
@@ -54,10 +54,6 @@ def _outcome(result: BacktestResult) -> dict[str, float]:
     return {"trades": len(result.entries) // 2, "final_value": float(result.equity[-1])}
 
 
-def _outcome_with_figures(result: BacktestResult) -> dict[str, float]:
-    equity, close_time = result.equity, result.close_time
-    figures = trip_figures(round_trips(result.entries))
-    ratios(close_time, equity, float(result.config.initial_capital))
-    drawdown_series(equity)
-    longest_drawdown_ms(close_time, equity)
-    return {"trades": figures["total_trades"] or 0, "final_value": float(equity[-1])}
+def _outcome_with_report(result: BacktestResult) -> dict[str, float]:
+    summary = build_report(result)["summary"]
+    return {"trades": summary["total_trades"], "final_value": summary["final_value"]}

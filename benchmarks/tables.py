@@ -26,7 +26,7 @@ HEADINGS = (
 def table(measurements: Sequence[Measurement]) -> str:
     """A Markdown table of measurements on the same bars, columns padded to read as it stands.
 
-    `times ours` is a subject's time over the time of our line that carries the figures.
+    `times ours` is a subject's time over the time of our line that carries the report.
     """
     ours = next(one for one in measurements if one.subject.ours)
     rows = [HEADINGS, *(_row(one, ours) for one in measurements)]
@@ -110,10 +110,9 @@ drift wanders, so that the fees do not eat the account (`benchmarks/prices.py`).
   the form that the tool takes) to the result, averages included. *first run* is the one before
   those, which does not count: it holds vectorbt's compiling (part of which numba keeps on disk from
   its first use on) and whatever else a tool does once.
-- *times ours* compares with `BacktestEngine, with figures`: the run, its ledger of exact decimals,
-  its round trips, and the figures of `performance.py` (ratios, drawdowns, trade counts); the
-  other parts of a report, such as the bootstrapped intervals, are not in it. backtesting.py's
-  `run()` always computes its statistics.
+- *times ours* compares with `BacktestEngine, with report`: the run, its ledger of exact decimals,
+  and everything that `backtest_report.py` makes of it today. backtesting.py's `run()` always
+  computes its statistics.
 - *peak MB* is the most memory of the whole process, its libraries and its prices included.
 - *trades* (closed round trips) and *final value* show that all did about the same. backtesting.py
   trades whole units and 99.99 % of its capital; vectorbt counts in floats.
