@@ -32,7 +32,7 @@ export function showMonthlyReturns(container, months) {
     element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, t('Year')), ...head, element('th', { scope: 'col' }, t('Whole year')))),
     element('tbody', {}, ...rows),
   );
-  replaceContent(container, element('div', { class: 'table-scroll heat-frame', tabindex: 0, role: 'region', 'aria-label': t('Return by month') }, table));
+  replaceContent(container, element('div', { class: 'table-scroll heat-frame', tabindex: 0 }, table));
 }
 
 /**

@@ -1,12 +1,13 @@
 /** A backtest's page: its progress while it runs, its report when it is done. */
 
 import { ApiError, get, post, remove } from './api.js';
+import { showDrawdowns, showPerCoin, showRefusals } from './backtest-breakdown.js';
 import { backtestCurves } from './backtest-curves.js';
 import { showMetrics } from './backtest-metrics.js';
 import { showMonthlyReturns } from './backtest-monthly.js';
 import { backtestPriceChart, coinButtons } from './backtest-price-chart.js';
 import { isUnfinished, progressLine, runCoins, runName, runRange, statusBadge } from './backtest-runs.js';
-import { showCandlesUsed, showConfig, showPerCoin } from './backtest-terms.js';
+import { showCandlesUsed, showConfig } from './backtest-terms.js';
 import { downloadTrips, numbered, tripColumns } from './backtest-trades.js';
 import { confirmed } from './dialog.js';
 import { byId, element, replaceContent, setText } from './element.js';
@@ -85,7 +86,7 @@ function runProgress() {
   const line = progressLine(t('Progress of this run'));
   const equity = element('div', { class: 'backtest-equity' });
   replaceContent(state, element('section', { class: 'card' }, element('div', { class: 'card-body backtest-progress' }, line.node, equity)));
-  const chart = lineChart(equity, { label: t('Equity so far'), formatAxis: undefined, timeAxis: false, legend: false });
+  const chart = lineChart(equity, { label: t('Equity so far'), timeAxis: false, legend: false });
   equity.hidden = true;
   /** @type {{ timestamp: number, value: number }[]} */
   const points = [];
@@ -128,6 +129,8 @@ function showReport(run, name) {
 function showTables(config, report, name) {
   showMonthlyReturns(byId('monthly'), report['monthly_returns']);
   showPerCoin(byId('per-coin'), report['per_coin']);
+  showDrawdowns(byId('drawdowns'), report['drawdowns']);
+  showRefusals(byId('refusals'), report['refusals']);
   showConfig(byId('config'), config, name);
   showCandlesUsed(byId('candles'), byId('provenance'), report['data']);
 }

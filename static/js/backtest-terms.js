@@ -1,8 +1,8 @@
-/** What a backtest was run with and on: its configuration, its candles, its results by coin. */
+/** What a backtest was run with and on: its configuration and its candles. */
 
 import { formatHours } from './backtest-metrics.js';
 import { element, replaceContent } from './element.js';
-import { directionClass, formatMoney, formatNumber, formatPercent, formatProfit, formatTime } from './format.js';
+import { formatMoney, formatNumber, formatTime } from './format.js';
 import { t } from './i18n.js';
 import { intervalLength } from './klines.js';
 import { dataTable } from './table.js';
@@ -80,26 +80,4 @@ export function showCandlesUsed(container, list, used) {
   table.update(rows);
   const entries = [[t('Source'), used['source']], [t('Hash of the candles'), element('code', { class: 'hash' }, used['hash'])]];
   replaceContent(list, ...entries.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
-}
-
-/**
- * @param {HTMLElement} container
- * @param {readonly Record<string, any>[]} perCoin
- */
-export function showPerCoin(container, perCoin) {
-  const table = dataTable(container, {
-    label: t('By coin'),
-    keyOf: (/** @type {any} */ { coin }) => coin,
-    order: '-pnl',
-    testId: 'per-coin',
-    empty: () => element('p', { class: 'card-body muted' }, t('Nothing was traded.')),
-    columns: [
-      { key: 'coin', label: t('Coin'), value: ({ coin }) => coin },
-      { key: 'trades', label: t('Trades'), number: true, value: ({ total_trades: trades }) => trades, show: ({ total_trades: trades }) => formatNumber(trades) },
-      { key: 'win_rate', label: t('Win rate'), number: true, value: ({ win_rate: rate }) => rate, show: ({ win_rate: rate }) => formatPercent(rate, false) },
-      { key: 'pnl', label: t('Profit and loss'), number: true, value: ({ pnl }) => pnl, show: ({ pnl }) => formatProfit(pnl), className: ({ pnl }) => directionClass(pnl) },
-      { key: 'fees', label: t('Fees'), number: true, value: ({ fees }) => fees, show: ({ fees }) => formatMoney(fees) },
-    ],
-  });
-  table.update(perCoin);
 }
