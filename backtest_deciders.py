@@ -41,7 +41,7 @@ class Decider(Protocol):
         """The first grid index ≥ `at` at whose close there may be a decision, or NEVER."""
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
-        """Decisions at the close of the bar at `at`, closes first."""
+        """Decisions at the close of the bar at `at`, closes first; none where it is not asked."""
 
 
 class SignalDecider:
@@ -53,7 +53,6 @@ class SignalDecider:
             coin: _CoinSignals(strategy, coin, bars.series, bars.grid_of)
             for coin, bars in grid.coins.items()
         }
-        self._next: dict[str, tuple[Side | None, int]] = {}
 
     def opening(self) -> list[tuple[str, Decision]]:
         """Nothing: it is first asked at the close of the first bar."""
@@ -61,24 +60,18 @@ class SignalDecider:
 
     def next_bar(self, at: int, account: Account) -> int:
         """The nearest signal that its coin's state makes matter."""
-        return min(self._next_of(coin, at, account) for coin in self._coins)
+        return min(
+            signals.next_bar(at, _held(account, coin)) for coin, signals in self._coins.items()
+        )
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
         """The strategy's decisions for every coin with a signal on this bar."""
         decisions: dict[str, list[Decision]] = {}
         for coin, signals in self._coins.items():
             held = _held(account, coin)
-            if self._next_of(coin, at, account) == at:
+            if signals.next_bar(at, held) == at:
                 decisions[coin] = self._strategy.decide(*signals.on(at), held)
         return in_order(decisions)
-
-    def _next_of(self, coin: str, at: int, account: Account) -> int:
-        held = _held(account, coin)
-        known = self._next.get(coin)
-        if known is None or known[0] is not held or known[1] < at:
-            known = (held, self._coins[coin].next_bar(at, held))
-            self._next[coin] = known
-        return known[1]
 
 
 class _CoinSignals:
@@ -94,11 +87,18 @@ class _CoinSignals:
             Side.LONG: grid_of[np.flatnonzero(signals.close | signals.enter_short)],
             Side.SHORT: grid_of[np.flatnonzero(signals.close | signals.enter_long)],
         }
+        self._known: tuple[Side | None, int] = (None, -1)  # the last answer, and for which state
 
     def next_bar(self, at: int, held: Side | None) -> int:
+        """The first grid index ≥ `at` with a signal that matters; `at` never goes back."""
+        known_held, known = self._known
+        if known_held is held and known >= at:
+            return known
         bars = self._bars[held]
         place = int(np.searchsorted(bars, at))
-        return int(bars[place]) if place < len(bars) else NEVER
+        bar = int(bars[place]) if place < len(bars) else NEVER
+        self._known = (held, bar)
+        return bar
 
     def on(self, at: int) -> tuple[bool, bool, bool]:
         bar = int(np.searchsorted(self._grid_of, at))
@@ -174,6 +174,8 @@ class BarByBarDecider:
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
         """Ask the trader."""
+        if self.next_bar(at, account) != at:
+            return []
         time_ms = self._grid.close_time(at)
         portfolio = self._value(at, account)
         initial = account.initial_capital

@@ -17,6 +17,7 @@ from domain import Position, Side
 from exits import ExitHit, ExitLevels, exit_levels, first_exit
 
 NEVER = 2**62
+LOOK_AHEAD = 1024  # bars searched at least: what is found stays true until the position changes
 
 
 @dataclass(slots=True)
@@ -28,7 +29,8 @@ class _Watch:
     best_before: float  # the best price before bar `since`
     searched: int
     best_searched: float  # the best price before bar `searched`
-    found: tuple[int, ExitHit] | None = None
+    exit_at: int = NEVER  # the grid index of the exit that was found
+    hit: ExitHit | None = None
 
     def best_price_before(self, bar: int, bars: CoinBars) -> float:
         """The best price before `bar`, whatever has been searched beyond it."""
@@ -59,13 +61,15 @@ class ExitWatches:
         else:
             best = float(position.best_price or position.entry_price)
         levels = exit_levels(position, self._maintenance_margin_rate)
-        self._watches[coin] = _Watch(levels, bar, best, bar, best)
+        # Where there is nothing to watch for, all bars count as searched.
+        searched = bar if levels.any else len(bars.series)
+        self._watches[coin] = _Watch(levels, bar, best, searched, best)
 
     def next_bar(self, horizon: int) -> int:
-        """The grid index of the first exit up to `horizon`, or NEVER."""
+        """The grid index of the first exit up to `horizon`; a later one, or NEVER, if none is."""
         first = NEVER
-        for coin in self._watches:
-            first = min(first, self._next_of(coin, min(first, horizon)))
+        for coin, watch in self._watches.items():
+            first = min(first, self._exit_of(coin, watch, min(first, horizon)))
         return first
 
     def hits(self, at: int) -> list[tuple[str, ExitHit]]:
@@ -73,18 +77,25 @@ class ExitWatches:
         reached = []
         for coin in self._grid.coins:
             watch = self._watches.get(coin)
-            if watch is not None and self._next_of(coin, at) == at:
-                assert watch.found is not None
-                reached.append((coin, watch.found[1]))
+            if watch is not None and self._exit_of(coin, watch, at) == at:
+                assert watch.hit is not None
+                reached.append((coin, watch.hit))
         return reached
 
-    def _next_of(self, coin: str, horizon: int) -> int:
-        watch, bars = self._watches[coin], self._grid.coins[coin]
-        stop = int(bars.bar_at[horizon]) + 1
-        if watch.found is None and watch.searched < stop and watch.levels.any:
-            bar, hit, best = first_exit(
-                watch.levels, bars.series, watch.searched, stop, watch.best_searched
+    def _exit_of(self, coin: str, watch: _Watch, horizon: int) -> int:
+        """The grid index of the coin's exit, which is known up to `horizon` at least."""
+        if watch.exit_at != NEVER:
+            return watch.exit_at
+        bars = self._grid.coins[coin]
+        if watch.searched <= bars.bar_at[horizon]:
+            stop = max(int(bars.bar_at[horizon]) + 1, watch.searched + LOOK_AHEAD)
+            bar, watch.hit, watch.best_searched = first_exit(
+                watch.levels,
+                bars.series,
+                watch.searched,
+                min(stop, len(bars.series)),
+                watch.best_searched,
             )
-            watch.searched, watch.best_searched = bar, best
-            watch.found = None if hit is None else (bar, hit)
-        return NEVER if watch.found is None else int(bars.grid_of[watch.found[0]])
+            watch.searched = bar
+            watch.exit_at = NEVER if watch.hit is None else int(bars.grid_of[bar])
+        return watch.exit_at

@@ -204,9 +204,8 @@ class BacktestEngine:
         if fill is FillTiming.NEXT_OPEN:
             self._fill_due_orders(at)
         self._exit_positions(at, at_open=False)
-        if self.decider.next_bar(at, self.state.account) == at:
-            for coin, decision in self.decider.decide(at, self.state.account):
-                self._order(at, coin, decision)
+        for coin, decision in self.decider.decide(at, self.state.account):
+            self._order(at, coin, decision)
         if fill is FillTiming.CLOSE:
             self._fill_due_orders(at)
 
@@ -258,7 +257,7 @@ class BacktestEngine:
             state.account,
             coin,
             decision,
-            self._marks(at, at_open, coin),
+            self._marks(at, at_open, coin, decision),
             self.config.rules,
             time_ms,
             self.instruments.get(coin),
@@ -282,12 +281,12 @@ class BacktestEngine:
 
     # -------------------------------------------------------------------------------- marks
 
-    def _marks(self, at: int, at_open: bool, coin: str | None = None) -> dict[str, Decimal]:
-        """Exact prices of the held coins and of `coin`: opens of this bar, or last closes."""
-        wanted = set(self.state.account.positions)
-        if coin is not None:
-            wanted.add(coin)
-        return {name: self._price(self.grid.coins[name], at, at_open) for name in wanted}
+    def _marks(self, at: int, at_open: bool, coin: str, decision: Decision) -> dict[str, Decimal]:
+        """The exact price of `coin` now; for an entry those of the held coins too, to size it."""
+        names = {coin}
+        if decision.side is not None:
+            names.update(self.state.account.positions)
+        return {name: self._price(self.grid.coins[name], at, at_open) for name in names}
 
     def _price(self, bars: CoinBars, at: int, at_open: bool) -> Decimal:
         if at_open and bars.has_bar(at):
@@ -295,7 +294,8 @@ class BacktestEngine:
         return bars.close_price(at - 1 if at_open else at)
 
     def _portfolio_at_close(self, at: int, account: Account) -> Portfolio:
-        return ledger.value(account, self._marks(at, at_open=False))
+        marks = {coin: self.grid.coins[coin].close_price(at) for coin in account.positions}
+        return ledger.value(account, marks)
 
     # -------------------------------------------------------------------- exits and funding
 

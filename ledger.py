@@ -118,7 +118,7 @@ def round_down_to_step(quantity: Decimal, step: Decimal) -> Decimal:
 @exact
 def unrealized_pnl(position: Position, mark: Decimal) -> Decimal:
     """s·q·(m − e), as s·(q·m − cost) so that it is exactly zero at the entry price."""
-    return position.side.sign * (_money(position.quantity * mark) - position.cost)
+    return _unrealized(position, mark)
 
 
 @exact
@@ -134,7 +134,7 @@ def value(account: Account, marks: Mapping[str, Decimal]) -> Portfolio:
     Callers carry the last good mark, so that a missing price never moves `total_value`.
     """
     profits = {
-        coin: unrealized_pnl(position, marks[coin]) if coin in marks else ZERO
+        coin: _unrealized(position, marks[coin]) if coin in marks else ZERO
         for coin, position in account.positions.items()
     }
     unrealized = sum(profits.values(), ZERO)
@@ -391,6 +391,10 @@ _POSTINGS: dict[FillKind, Callable[[Account, Fill], tuple[Account, Entry]]] = {
     FillKind.LIQUIDATION: _post_close,
     FillKind.FUNDING: _post_funding,
 }
+
+
+def _unrealized(position: Position, mark: Decimal) -> Decimal:
+    return position.side.sign * (_money(position.quantity * mark) - position.cost)
 
 
 def _money(amount: Decimal) -> Decimal:
