@@ -6,8 +6,9 @@ import hashlib
 import re
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from timestamps import iso_utc
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 10.0
+SCHEMA_MIGRATIONS = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL
+)
+"""
 MIGRATION_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
 
@@ -90,10 +96,11 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has ended it already
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     @contextmanager
     def ledger_transaction(self) -> Iterator[sqlite3.Connection]:
@@ -109,17 +116,20 @@ class Database:
     # ----------------------------------------------------------------------------- migrations
 
     def upgrade(self) -> list[Migration]:
-        """Apply what is missing, in order, each in a transaction; returns what was applied.
+        """Apply what is missing, in order, all of it in one transaction; returns what was applied.
 
         A file that holds anything is backed up first, beside itself. Raises MigrationError when
         an applied migration's text has changed or one fails; the file is then as it was.
         """
-        missing = [row.migration for row in self.status() if row.applied_at is None]
-        if missing and self._has_tables():
-            self.backup(self.path.with_suffix(f".before-{missing[0].number:04d}.db"))
-        for migration in missing:
-            self._apply(migration)
-        return missing
+        missing = self._missing()
+        if not missing:
+            return []
+        try:
+            if self._has_tables():
+                self.backup(self.path.with_suffix(f".before-{missing[0].number:04d}.db"))
+            return self._apply_missing()
+        except sqlite3.Error as error:
+            raise MigrationError(f"{self.path} could not be upgraded: {error}.") from error
 
     def status(self) -> list[MigrationStatus]:
         """Every migration, and when it was applied. Raises MigrationError on changed ones."""
@@ -140,35 +150,43 @@ class Database:
 
     def backup(self, target: Path) -> Path:
         """A consistent copy of the whole database in `target`, made while others go on writing."""
-        with sqlite3.connect(target) as copy:
+        with closing(sqlite3.connect(target)) as copy:
             self.connection.backup(copy)
-        copy.close()
         return target
 
-    def _apply(self, migration: Migration) -> None:
+    def _missing(self) -> list[Migration]:
+        return [row.migration for row in self.status() if row.applied_at is None]
+
+    def _apply_missing(self) -> list[Migration]:
         connection = self.connection
         connection.execute("PRAGMA foreign_keys = OFF")  # tables may have to be made anew
         try:
             with self.transaction():
-                for statement in _statements(migration.sql):
-                    connection.execute(statement)
-                broken = connection.execute("PRAGMA foreign_key_check").fetchall()
-                if broken:
-                    raise MigrationError(f"{migration.name} leaves rows without their parents.")
-                connection.execute(
-                    "INSERT INTO schema_migrations (number, name, checksum, applied_at) "
-                    "VALUES (?, ?, ?, ?)",
-                    (
-                        migration.number,
-                        migration.name,
-                        migration.checksum,
-                        iso_utc(self.clock.now_ms()),
-                    ),
-                )
-        except sqlite3.Error as error:
-            raise MigrationError(f"{migration.name} failed: {error}") from error
+                connection.execute(SCHEMA_MIGRATIONS)
+                missing = self._missing()  # another process may have applied them meanwhile
+                for migration in missing:
+                    self._apply(connection, migration)
+            return missing
         finally:
             connection.execute("PRAGMA foreign_keys = ON")
+
+    def _apply(self, connection: sqlite3.Connection, migration: Migration) -> None:
+        connection.set_authorizer(_refuse_transactions)
+        try:
+            for statement in _statements(migration.sql):
+                connection.execute(statement)
+            orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+        except sqlite3.Error as error:
+            raise MigrationError(f"{migration.name} failed: {error}.") from error
+        finally:
+            connection.set_authorizer(None)
+        if orphan is not None:
+            raise MigrationError(f"{migration.name} leaves rows without their parents.")
+        connection.execute(
+            "INSERT INTO schema_migrations (number, name, checksum, applied_at) "
+            "VALUES (?, ?, ?, ?)",
+            (migration.number, migration.name, migration.checksum, iso_utc(self.clock.now_ms())),
+        )
 
     def _read_migrations(self) -> list[Migration]:
         migrations = []
@@ -177,18 +195,22 @@ class Database:
             if match is None:
                 raise MigrationError(f"{path.name} is no name of a migration (0001_what.sql).")
             migrations.append(Migration(int(match[1]), path.name, path.read_text("utf-8")))
+        (number, uses), *_ = Counter(row.number for row in migrations).most_common(1) or [(0, 0)]
+        if uses > 1:
+            raise MigrationError(f"There are {uses} migrations numbered {number:04d}.")
         return migrations
 
     def _applied(self) -> dict[int, tuple[str, str]]:
         """Checksum and time of each applied migration by its number."""
         try:
-            self.connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, "
-                "name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL)"
-            )
-        except sqlite3.DatabaseError as error:
+            tables = "SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'"
+            if self.connection.execute(tables).fetchone() is None:
+                return {}
+            rows = self.connection.execute(
+                "SELECT number, checksum, applied_at FROM schema_migrations"
+            ).fetchall()
+        except (sqlite3.Error, OSError) as error:
             raise MigrationError(f"{self.path} cannot be used as a database: {error}.") from error
-        rows = self.connection.execute("SELECT number, checksum, applied_at FROM schema_migrations")
         return {row["number"]: (row["checksum"], row["applied_at"]) for row in rows}
 
     def _has_tables(self) -> bool:
@@ -199,15 +221,18 @@ class Database:
         return found.fetchone() is not None
 
 
+def _refuse_transactions(action: int, *_: str | None) -> int:
+    """A migration must not end the transaction that it runs in."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK
+
+
 def _statements(sql: str) -> Iterator[str]:
     """The statements of a script one by one, so that they run in one transaction."""
     statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
+    for piece in re.split("(?<=;)", sql):
+        statement += piece
+        if sqlite3.complete_statement(statement):  # not inside a text, a comment or a trigger
             yield statement
             statement = ""
-    if statement.strip() and not all(
-        line.strip().startswith("--") or not line.strip() for line in statement.splitlines()
-    ):
+    if statement.strip():  # comments alone do nothing; SQL without its semicolon is run or refused
         yield statement
