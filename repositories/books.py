@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain import Entry, Exits, Fill, FillKind, Portfolio, Position, Reason, Side
+from errors import LedgerMismatch
 from ledger import Account
 
 _TRADE_COLUMNS = (
@@ -49,12 +50,14 @@ class AccountValue:
 
 
 def load_account(connection: sqlite3.Connection, model_id: int) -> Account:
-    """The account as it is booked, with its positions."""
+    """The account as it is booked, with its positions. Raises LedgerMismatch where there is none."""
     row = connection.execute(
         "SELECT a.*, m.initial_capital FROM accounts a JOIN models m ON m.id = a.model_id "
         "WHERE a.model_id = ?",
         (model_id,),
     ).fetchone()
+    if row is None:
+        raise LedgerMismatch(f"Model {model_id} has no account.")
     positions = connection.execute(
         "SELECT * FROM positions WHERE model_id = ? ORDER BY coin", (model_id,)
     )
@@ -138,22 +141,23 @@ def account_values(
 def thinned_account_values(
     connection: sqlite3.Connection, model_id: int, *, since_ms: int = 0, limit: int = 500
 ) -> list[AccountValue]:
-    """At most about `limit` values since a time, oldest first: one from each equal stretch, and the last."""
-    bounds = connection.execute(
-        "SELECT MIN(timestamp) AS first, MAX(timestamp) AS last, COUNT(*) AS count "
-        "FROM account_values WHERE model_id = ? AND timestamp >= ?",
+    """At most `limit` values (2 at least) since a time, oldest first: the first, and the last of each
+    of the equal stretches after it."""
+    first, last, count = connection.execute(
+        "SELECT MIN(timestamp), MAX(timestamp), COUNT(*) FROM account_values "
+        "WHERE model_id = ? AND timestamp >= ?",
         (model_id, since_ms),
     ).fetchone()
-    if not bounds["count"]:
+    if count == 0:
         return []
-    stretch = max(1, (bounds["last"] - bounds["first"]) // max(limit - 1, 1))
-    if bounds["count"] <= limit:
-        stretch = 1
+    stretch = 1 if count <= limit else max(1, -(-(last - first) // max(limit - 1, 1)))
+    # Rounded up, so that the first value is alone in its stretch.
     rows = connection.execute(
-        "SELECT timestamp, total_value, cash, positions_value FROM account_values WHERE id IN "
-        "(SELECT MAX(id) FROM account_values WHERE model_id = ? AND timestamp >= ? "
-        "GROUP BY (timestamp - ?) / ?) ORDER BY timestamp, id",
-        (model_id, since_ms, bounds["first"], stretch),
+        "SELECT timestamp, total_value, cash, positions_value FROM account_values WHERE id IN ("
+        "SELECT MAX(id) FROM account_values WHERE model_id = ? AND timestamp IN ("
+        "SELECT MAX(timestamp) FROM account_values WHERE model_id = ? AND timestamp >= ? "
+        "GROUP BY (timestamp - ? + ? - 1) / ?) GROUP BY timestamp) ORDER BY timestamp",
+        (model_id, model_id, since_ms, first, stretch, stretch),
     )
     return [_account_value(row) for row in rows]
 

@@ -58,6 +58,8 @@ def begin(
             (model_id, scheduled_at, now_ms),
         )
     except sqlite3.IntegrityError as error:
+        if "UNIQUE" not in str(error):
+            raise  # a model that is not there is our mistake
         raise Conflict("This scheduled cycle has been run already.", code="cycle_done") from error
     assert cursor.lastrowid is not None  # an INSERT has just succeeded
     return Cycle(cursor.lastrowid, model_id, scheduled_at, now_ms, None, "running")

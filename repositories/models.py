@@ -29,7 +29,7 @@ def _model(row: sqlite3.Row) -> TradingModel:
 def _columns(model: TradingModel) -> tuple[Any, ...]:
     return (
         model.name, model.trader, json.dumps(dict(model.params)), model.provider_id,
-        model.model_name, model.prompt, str(model.initial_capital), model.interval.value,
+        model.model_name, model.prompt, f"{model.initial_capital:f}", model.interval.value,
         model.cycle_minutes, model.risk, int(model.enabled),
     )  # fmt: skip
 
@@ -74,7 +74,7 @@ def add(connection: sqlite3.Connection, model: TradingModel, now_ms: int) -> Tra
     connection.execute(
         "INSERT INTO accounts (model_id, cash, realized_pnl, fees_paid, funding_paid) "
         "VALUES (?, ?, '0', '0', '0')",
-        (model_id, str(model.initial_capital)),
+        (model_id, f"{model.initial_capital:f}"),
     )
     return replace(model, id=model_id, created_at=now_ms, updated_at=now_ms)
 
