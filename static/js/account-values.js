@@ -82,7 +82,8 @@ export function accountValues(container, { windowButtons, colorOf, drawdown = fa
     if (last && last.timestamp >= timestamp) return;
     line.data.push({ timestamp, value: total_value });
     // Many live points: every other one of the older half is enough for a line.
-    if (line.data.length > 4 * MOST_POINTS) line.data = line.data.filter((_, index) => index > 2 * MOST_POINTS || index % 2 === 0);
+    if (line.data.length > 4 * MOST_POINTS)
+      line.data = line.data.filter((_, index) => index > 2 * MOST_POINTS || index % 2 === 0);
     drawSoon();
   }
 

@@ -32,7 +32,11 @@ export function coinPicker(container, { coins, chosen, onChange }) {
     autocomplete: 'off',
     'data-testid': 'coin-search',
   });
-  const clear = element('button', { type: 'button', class: 'button button-small', 'data-testid': 'coins-none' }, t('None'));
+  const clear = element(
+    'button',
+    { type: 'button', class: 'button button-small', 'data-testid': 'coins-none' },
+    t('None'),
+  );
   const count = element('span', { class: 'muted', role: 'status', 'data-testid': 'coin-count' });
   const chips = element('div', { class: 'chips coin-chips', id });
   const more = element('p', { class: 'field-hint' });

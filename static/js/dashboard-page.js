@@ -2,8 +2,8 @@
 
 import { accountValues } from './account-values.js';
 import { get } from './api.js';
-import { ringChart } from './category-chart.js';
 import { seriesToken } from './chart-theme.js';
+import { distributionRing } from './distribution.js';
 import { byId, element, replaceContent } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { t } from './i18n.js';
@@ -18,6 +18,7 @@ import { fromUrl, toUrl } from './url-state.js';
 
 const REFRESH_MS = 3_000;
 const REFRESH_ANYWAY_MS = 60_000;
+const AGES_MS = 5_000;
 const RING_MS = 2_000;
 const TRADES_SHOWN = 20;
 
@@ -30,13 +31,23 @@ let chosenModel = Number(fromUrl('model')) || null;
 
 const picker = /** @type {HTMLSelectElement} */ (byId('model-picker'));
 const positions = positionsTable(byId('positions'), { withModel: true, exportButton: byId('export-positions') });
-const trades = tradesTable(byId('trades'), { withModel: true, exportButton: byId('export-trades'), most: TRADES_SHOWN });
+const trades = tradesTable(byId('trades'), {
+  withModel: true,
+  exportButton: byId('export-trades'),
+  most: TRADES_SHOWN,
+});
 const leaderboard = leaderboardTable(byId('leaderboard'), byId('export-leaderboard'));
 const values = accountValues(byId('account-value'), {
   windowButtons: byId('account-value-window'),
-  colorOf: (modelId) => seriesToken(Math.max(0, models.findIndex(({ id }) => id === modelId))),
+  colorOf: (modelId) =>
+    seriesToken(
+      Math.max(
+        0,
+        models.findIndex(({ id }) => id === modelId),
+      ),
+    ),
 });
-/** @type {import('./category-chart.js').CategoryChart | null} */
+/** @type {ReturnType<typeof distributionRing> | null} */
 let ring = null;
 
 /**
@@ -62,14 +73,28 @@ async function loadModels() {
   nobody.hidden = models.length > 0;
   byId('overview').hidden = models.length === 0;
   if (models.length === 0) {
-    const add = element('a', { class: 'button button-primary', href: '/models?add=1', 'data-testid': 'add-first-model' }, t('Add model'));
-    replaceContent(nobody, element('div', { class: 'card' }, emptyState(t('No models trade yet. Add the first one, and its account appears here.'), add)));
+    const add = element(
+      'a',
+      { class: 'button button-primary', href: '/models?add=1', 'data-testid': 'add-first-model' },
+      t('Add model'),
+    );
+    replaceContent(
+      nobody,
+      element(
+        'div',
+        { class: 'card' },
+        emptyState(t('No models trade yet. Add the first one, and its account appears here.'), add),
+      ),
+    );
   }
 }
 
 async function loadPortfolio() {
   const asked = chosenModel;
-  const answer = await get(asked ? `/api/models/${asked}/portfolio` : '/api/aggregated/portfolio', asked ? { limit: 1 } : {});
+  const answer = await get(
+    asked ? `/api/models/${asked}/portfolio` : '/api/aggregated/portfolio',
+    asked ? { limit: 1 } : {},
+  );
   if (asked !== chosenModel) return;
   portfolio = answer.portfolio;
   if (asked && portfolio) {
@@ -88,16 +113,10 @@ const showPortfolio = oncePerFrame(() => {
   positions.update(now.positions);
 });
 
-/** What the money is in: each coin's positions, and cash. */
 const showRing = throttle(() => {
   if (!portfolio) return;
-  const now = portfolioNow(portfolio);
-  /** @type {Map<string, number>} */
-  const byCoin = new Map();
-  for (const { coin, value } of now.positions) byCoin.set(coin, (byCoin.get(coin) ?? 0) + Math.max(0, value));
-  const coins = [...byCoin].sort(([one], [other]) => one.localeCompare(other)).map(([name, value]) => ({ name, value }));
-  ring ??= ringChart(byId('distribution'), { label: t('Distribution') });
-  ring.update([...coins, { name: t('Cash'), value: Math.max(0, now.cash), color: '--series-cash' }]);
+  ring ??= distributionRing(byId('distribution'));
+  ring.update(portfolioNow(portfolio));
 }, RING_MS);
 
 async function loadTrades() {
@@ -168,4 +187,5 @@ onStreamResumed(start);
 setInterval(() => {
   if (!document.hidden) loadFigures();
 }, REFRESH_ANYWAY_MS);
+setInterval(showPortfolio, AGES_MS); // prices grow old also when nothing comes
 start();

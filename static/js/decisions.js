@@ -24,7 +24,12 @@ import { word } from './words.js';
 /** @type {Record<string, string>} */
 const OUTCOME_BADGES = { filled: 'badge-ok', held: 'badge-muted', refused: 'badge-warn' };
 /** @type {Record<string, string>} */
-const SIGNAL_BADGES = { buy_to_enter: 'badge badge-up', sell_to_enter: 'badge badge-down', close_position: 'badge', hold: 'muted' };
+const SIGNAL_BADGES = {
+  buy_to_enter: 'badge badge-up',
+  sell_to_enter: 'badge badge-down',
+  close_position: 'badge',
+  hold: 'muted',
+};
 
 /** @type {import('./table.js').Column<DecisionRow>[]} */
 const columns = [
@@ -32,7 +37,8 @@ const columns = [
     key: 'time',
     label: t('Time'),
     value: ({ timestamp }) => timestamp,
-    show: ({ timestamp }) => element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
+    show: ({ timestamp }) =>
+      element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
     className: () => 'muted tabular',
   },
   { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: ({ coin }) => coinLink(coin) },
@@ -42,7 +48,13 @@ const columns = [
     value: ({ signal }) => word(signal),
     show: ({ signal }) => element('span', { class: SIGNAL_BADGES[signal] ?? 'badge' }, word(signal)),
   },
-  { key: 'size', label: t('Size asked for'), number: true, value: (row) => askedSize(row), show: (row) => askedSize(row) || NOTHING },
+  {
+    key: 'size',
+    label: t('Size asked for'),
+    number: true,
+    value: (row) => askedSize(row),
+    show: (row) => askedSize(row) || NOTHING,
+  },
   {
     key: 'confidence',
     label: t('Confidence'),
@@ -54,9 +66,15 @@ const columns = [
     key: 'outcome',
     label: t('Outcome'),
     value: ({ outcome }) => word(outcome),
-    show: ({ outcome }) => element('span', { class: `badge ${OUTCOME_BADGES[outcome] ?? 'badge-muted'}` }, word(outcome)),
+    show: ({ outcome }) =>
+      element('span', { class: `badge ${OUTCOME_BADGES[outcome] ?? 'badge-muted'}` }, word(outcome)),
   },
-  { key: 'reason', label: t('Reason'), value: ({ reason }) => word(reason), show: ({ reason }) => word(reason) || NOTHING },
+  {
+    key: 'reason',
+    label: t('Reason'),
+    value: ({ reason }) => word(reason),
+    show: ({ reason }) => word(reason) || NOTHING,
+  },
   {
     key: 'changes',
     label: t('Changed by risk'),
@@ -106,7 +124,9 @@ export function decisionsTable(container, exportButton) {
   return {
     /** A decision never changes, so one that is known stays. @param {readonly DecisionRow[]} rows */
     add(rows) {
-      const all = [...known.values(), ...rows.filter(({ id }) => !known.has(id))].sort((one, other) => other.id - one.id);
+      const all = [...known.values(), ...rows.filter(({ id }) => !known.has(id))].sort(
+        (one, other) => other.id - one.id,
+      );
       known = new Map(all.map((row) => [row.id, row]));
       table.update(all);
     },

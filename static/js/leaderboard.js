@@ -30,9 +30,20 @@ const columns = [
     label: t('Model'),
     value: ({ model_name }) => model_name,
     show: ({ rank, model_id, model_name }) =>
-      element('span', { class: 'ranked' }, element('span', { class: 'rank muted' }, formatNumber(rank)), modelLink(model_id, model_name)),
+      element(
+        'span',
+        { class: 'ranked' },
+        element('span', { class: 'rank muted' }, formatNumber(rank)),
+        modelLink(model_id, model_name),
+      ),
   },
-  { key: 'value', label: t('Value'), number: true, value: (row) => row.total_value, show: (row) => formatMoney(row.total_value) },
+  {
+    key: 'value',
+    label: t('Value'),
+    number: true,
+    value: (row) => row.total_value,
+    show: (row) => formatMoney(row.total_value),
+  },
   {
     key: 'return',
     label: t('Return'),
@@ -48,11 +59,34 @@ const columns = [
     value: (row) => row.max_drawdown,
     show: (row) => formatPercent(row.max_drawdown, false),
   },
-  { key: 'sharpe', label: t('Sharpe'), number: true, value: ({ sharpe }) => sharpe, show: ({ sharpe }) => formatNumber(sharpe, 2) },
-  { key: 'trades', label: t('Trades'), number: true, value: ({ trades }) => trades, show: ({ trades }) => formatNumber(trades) },
-  { key: 'win_rate', label: t('Win rate'), number: true, value: (row) => row.win_rate, show: (row) => formatPercent(row.win_rate, false) },
+  {
+    key: 'sharpe',
+    label: t('Sharpe'),
+    number: true,
+    value: ({ sharpe }) => sharpe,
+    show: ({ sharpe }) => formatNumber(sharpe, 2),
+  },
+  {
+    key: 'trades',
+    label: t('Trades'),
+    number: true,
+    value: ({ trades }) => trades,
+    show: ({ trades }) => formatNumber(trades),
+  },
+  {
+    key: 'win_rate',
+    label: t('Win rate'),
+    number: true,
+    value: (row) => row.win_rate,
+    show: (row) => formatPercent(row.win_rate, false),
+  },
   { key: 'fees', label: t('Fees'), number: true, value: ({ fees }) => fees, show: ({ fees }) => formatMoney(fees) },
-  { key: 'trader', label: t('Trader'), value: ({ trader_name, trader }) => t(trader_name ?? trader), className: () => 'muted' },
+  {
+    key: 'trader',
+    label: t('Trader'),
+    value: ({ trader_name, trader }) => t(trader_name ?? trader),
+    className: () => 'muted',
+  },
 ];
 
 /**

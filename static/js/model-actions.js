@@ -42,10 +42,13 @@ export const MODEL_ACTIONS = {
       ),
       confirmLabel: t('Close all positions'),
     });
-    return sure && attempt(async () => {
-      await post(`/api/models/${model.id}/flatten`);
-      return t('The positions of %(name)s are closed.', { name: model.name });
-    });
+    return (
+      sure &&
+      attempt(async () => {
+        await post(`/api/models/${model.id}/flatten`);
+        return t('The positions of %(name)s are closed.', { name: model.name });
+      })
+    );
   },
 
   archive: async (model) => {
@@ -57,10 +60,13 @@ export const MODEL_ACTIONS = {
       ),
       confirmLabel: t('Archive'),
     });
-    return sure && attempt(async () => {
-      await remove(`/api/models/${model.id}`);
-      return t('%(name)s is archived.', { name: model.name });
-    });
+    return (
+      sure &&
+      attempt(async () => {
+        await remove(`/api/models/${model.id}`);
+        return t('%(name)s is archived.', { name: model.name });
+      })
+    );
   },
 };
 

@@ -12,7 +12,14 @@ const INTERVALS = ['1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '12h'
 const RISK_PROFILES = ['balanced', 'conservative', 'aggressive', 'off'];
 const DEFAULT_COINS = ['BTC', 'ETH', 'SOL', 'BNB', 'XRP', 'DOGE'];
 const NEW_MODEL = {
-  name: '', params: {}, coins: DEFAULT_COINS, initial_capital: 10_000, interval: '1h', cycle_minutes: 60, risk: 'balanced', enabled: true,
+  name: '',
+  params: {},
+  coins: DEFAULT_COINS,
+  initial_capital: 10_000,
+  interval: '1h',
+  cycle_minutes: 60,
+  risk: 'balanced',
+  enabled: true,
 };
 
 /**
@@ -61,7 +68,12 @@ function modelForm(traders, coins, model) {
     coinsNode,
     element('p', { class: 'field-error', 'data-testid': 'error-coins' }),
   );
-  const problem = element('div', { class: 'notice notice-error', role: 'alert', hidden: true, 'data-testid': 'form-error' });
+  const problem = element('div', {
+    class: 'notice notice-error',
+    role: 'alert',
+    hidden: true,
+    'data-testid': 'form-error',
+  });
   const cancel = element('button', { type: 'button', class: 'button', 'data-testid': 'model-cancel' }, t('Cancel'));
   const submit = element(
     'button',
@@ -96,7 +108,12 @@ function modelForm(traders, coins, model) {
       paramsNode,
     ),
     coinsField,
-    element('fieldset', { class: 'fieldset' }, element('legend', {}, t('Account and cycle')), accountRow(controls, Boolean(model))),
+    element(
+      'fieldset',
+      { class: 'fieldset' },
+      element('legend', {}, t('Account and cycle')),
+      accountRow(controls, Boolean(model)),
+    ),
     field({ name: 'enabled', label: t('Trades on its own, once a cycle'), control: controls.enabled }),
     problem,
     element('div', { class: 'dialog-actions' }, cancel, submit),
@@ -123,7 +140,8 @@ function modelForm(traders, coins, model) {
     try {
       const fields = invalidFields(node);
       if (picker.chosen().length === 0) fields['coins'] = t('Choose at least one coin.');
-      if (Object.keys(fields).length) throw new ApiError(t('Please correct the marked fields.'), 400, 'invalid_input', fields);
+      if (Object.keys(fields).length)
+        throw new ApiError(t('Please correct the marked fields.'), 400, 'invalid_input', fields);
       if (model) await put(`/api/models/${model.id}`, body());
       else await post('/api/models', body());
       return true;
@@ -147,14 +165,32 @@ function basicControls(traders, current) {
   const intervals = Object.fromEntries(INTERVALS.map((interval) => [interval, interval]));
   const risks = Object.fromEntries(RISK_PROFILES.map((risk) => [risk, word(risk)]));
   return {
-    name: element('input', { class: 'input', required: true, maxlength: 100, autocomplete: 'off', value: current.name }),
+    name: element('input', {
+      class: 'input',
+      required: true,
+      maxlength: 100,
+      autocomplete: 'off',
+      value: current.name,
+    }),
     trader: select(Object.fromEntries(traders.map(({ key, name }) => [key, t(name)])), current.trader),
     initial_capital: element('input', {
-      class: 'input', type: 'number', inputmode: 'decimal', step: 'any', required: true, 'data-above': 0, value: current.initial_capital,
+      class: 'input',
+      type: 'number',
+      inputmode: 'decimal',
+      step: 'any',
+      required: true,
+      'data-above': 0,
+      value: current.initial_capital,
     }),
     interval: select(intervals, current.interval),
     cycle_minutes: element('input', {
-      class: 'input', type: 'number', inputmode: 'numeric', step: 1, min: 1, required: true, value: current.cycle_minutes,
+      class: 'input',
+      type: 'number',
+      inputmode: 'numeric',
+      step: 1,
+      min: 1,
+      required: true,
+      value: current.cycle_minutes,
     }),
     risk: select(risks, current.risk),
     enabled: element('input', { type: 'checkbox', checked: current.enabled }),
@@ -169,7 +205,9 @@ function accountRow(controls, exists) {
   return element(
     'div',
     { class: 'form-row' },
-    exists ? null : field({ name: 'initial_capital', label: t('Initial capital (USD)'), control: controls.initial_capital }),
+    exists
+      ? null
+      : field({ name: 'initial_capital', label: t('Initial capital (USD)'), control: controls.initial_capital }),
     field({ name: 'interval', label: t('Candle interval'), control: controls.interval }),
     field({ name: 'cycle_minutes', label: t('Cycle (minutes)'), control: controls.cycle_minutes }),
     field({ name: 'risk', label: t('Risk profile'), control: controls.risk }),

@@ -20,6 +20,7 @@ import { word } from './words.js';
 
 const REFRESH_MS = 2_000;
 const REFRESH_ANYWAY_MS = 60_000;
+const AGES_MS = 5_000;
 const ROWS_A_PAGE = 50;
 
 const modelId = Number(byId('model').dataset['modelId']);
@@ -81,26 +82,59 @@ function showModel() {
 /** @param {any} cycle */
 function cycleNotice({ started_at, error }) {
   const what = t('The cycle of %(time)s failed:', { time: formatTime(started_at, 'minute') });
-  return element('div', { class: 'notice notice-error', role: 'status', 'data-testid': 'cycle-error' }, element('strong', {}, what), error);
+  return element(
+    'div',
+    { class: 'notice notice-error', role: 'status', 'data-testid': 'cycle-error' },
+    element('strong', {}, what),
+    error,
+  );
 }
 
 function settingsList() {
-  const { trader, trader_name, params, interval, cycle_minutes, risk, initial_capital, coins, created_at, last_cycle: cycle } = model;
+  const {
+    trader,
+    trader_name,
+    params,
+    interval,
+    cycle_minutes,
+    risk,
+    initial_capital,
+    coins,
+    created_at,
+    last_cycle: cycle,
+  } = model;
   /** @type {Record<string, any>} */
   const properties = traders.find(({ key }) => key === trader)?.params_schema.properties ?? {};
   /** @type {[string, import('./element.js').Child][]} */
   const rows = [
     [t('Trader'), t(trader_name)],
-    ...Object.entries(properties).map(([name, { title, default: usual }]) => /** @type {[string, string]} */ ([t(title), paramText(params[name] ?? usual)])),
-    [t('Coins'), element('span', { class: 'chips' }, ...coins.map((/** @type {string} */ coin) => element('span', { class: 'chip' }, coin)))],
+    ...Object.entries(properties).map(
+      ([name, { title, default: usual }]) =>
+        /** @type {[string, string]} */ ([t(title), paramText(params[name] ?? usual)]),
+    ),
+    [
+      t('Coins'),
+      element(
+        'span',
+        { class: 'chips' },
+        ...coins.map((/** @type {string} */ coin) => element('span', { class: 'chip' }, coin)),
+      ),
+    ],
     [t('Candle interval'), interval],
     [t('Cycle'), t('%(count)s min', { count: formatNumber(cycle_minutes) })],
     [t('Risk profile'), word(risk)],
     [t('Initial capital'), formatMoney(initial_capital)],
-    [t('Last cycle'), cycle ? `${word(cycle.status)} · ${formatTime(cycle.finished_at ?? cycle.started_at, 'minute')}` : t('none yet')],
+    [
+      t('Last cycle'),
+      cycle ? `${word(cycle.status)} · ${formatTime(cycle.finished_at ?? cycle.started_at, 'minute')}` : t('none yet'),
+    ],
     [t('Created'), formatTime(created_at, 'minute')],
   ];
-  return element('dl', { class: 'details' }, ...rows.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
+  return element(
+    'dl',
+    { class: 'details' },
+    ...rows.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]),
+  );
 }
 
 /** @param {unknown} value */
@@ -216,4 +250,5 @@ onStreamResumed(start);
 setInterval(() => {
   if (!document.hidden) loadFigures();
 }, REFRESH_ANYWAY_MS);
+setInterval(showPortfolio, AGES_MS); // prices grow old also when nothing comes
 start();

@@ -28,13 +28,12 @@ const busy = new Set();
 const columns = [
   { key: 'name', label: t('Name'), value: ({ name }) => name, show: ({ id, name }) => modelLink(id, name) },
   {
-    key: 'state',
-    label: t('State'),
-    value: ({ enabled }) => (enabled ? t('Active') : t('Paused')),
-    show: ({ enabled }) =>
-      element('span', { class: `badge ${enabled ? 'badge-ok' : 'badge-muted'}`, 'data-testid': 'model-state' }, enabled ? t('Active') : t('Paused')),
+    key: 'value',
+    label: t('Value'),
+    number: true,
+    value: (model) => model.total_value,
+    show: (model) => formatMoney(model.total_value),
   },
-  { key: 'value', label: t('Value'), number: true, value: (model) => model.total_value, show: (model) => formatMoney(model.total_value) },
   {
     key: 'return',
     label: t('Return'),
@@ -43,7 +42,24 @@ const columns = [
     show: (model) => formatPercent(model.return_percentage),
     className: (model) => directionClass(model.return_percentage),
   },
-  { key: 'positions', label: t('Positions'), number: true, value: (model) => model.open_positions, show: (model) => formatNumber(model.open_positions) },
+  {
+    key: 'state',
+    label: t('State'),
+    value: ({ enabled }) => (enabled ? t('Active') : t('Paused')),
+    show: ({ enabled }) =>
+      element(
+        'span',
+        { class: `badge ${enabled ? 'badge-ok' : 'badge-muted'}`, 'data-testid': 'model-state' },
+        enabled ? t('Active') : t('Paused'),
+      ),
+  },
+  {
+    key: 'positions',
+    label: t('Positions'),
+    number: true,
+    value: (model) => model.open_positions,
+    show: (model) => formatNumber(model.open_positions),
+  },
   { key: 'last_cycle', label: t('Last cycle'), value: ({ last_cycle: cycle }) => cycle?.started_at, show: cycleCell },
   { key: 'trader', label: t('Trader'), value: ({ trader_name }) => t(trader_name) },
   { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: ({ coins }) => coinsText(coins) },
@@ -72,8 +88,15 @@ const table = dataTable(byId('models'), {
   columns,
   keyOf: ({ id }) => id,
   empty: () => {
-    const add = element('button', { type: 'button', class: 'button button-primary', onclick: addModel, 'data-testid': 'add-first-model' }, t('Add model'));
-    return emptyState(t('No models yet. A model is a trader with coins and an account of its own; add the first one.'), add);
+    const add = element(
+      'button',
+      { type: 'button', class: 'button button-primary', onclick: addModel, 'data-testid': 'add-first-model' },
+      t('Add model'),
+    );
+    return emptyState(
+      t('No models yet. A model is a trader with coins and an account of its own; add the first one.'),
+      add,
+    );
   },
 });
 
@@ -104,7 +127,10 @@ function actionsCell({ id, name, enabled }) {
   return element(
     'div',
     {},
-    action('run', running ? t('Running…') : t('Run now'), name, { 'aria-busy': running ? 'true' : null, disabled: running }),
+    action('run', running ? t('Running…') : t('Run now'), name, {
+      'aria-busy': running ? 'true' : null,
+      disabled: running,
+    }),
     enabled ? action('pause', t('Pause'), name) : action('resume', t('Resume'), name),
     action('edit', t('Edit'), name),
     action('archive', t('Archive'), name),

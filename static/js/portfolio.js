@@ -67,12 +67,22 @@ export function showMetrics(container, portfolio) {
       t('Open positions: %(count)s', { count: formatNumber(portfolio.positions.length) }),
       portfolio.unrealized_pnl,
     ],
-    realized_pnl: [formatProfit(portfolio.realized_pnl), shareOf(portfolio.realized_pnl, capital), portfolio.realized_pnl],
+    realized_pnl: [
+      formatProfit(portfolio.realized_pnl),
+      shareOf(portfolio.realized_pnl, capital),
+      portfolio.realized_pnl,
+    ],
     fees_paid: [formatMoney(portfolio.fees_paid), shareOf(portfolio.fees_paid, capital, false)],
     cash: [formatMoney(portfolio.cash), shareOf(portfolio.cash, total, false)],
     margin_used: [formatMoney(portfolio.margin_used), shareOf(portfolio.margin_used, total, false)],
   };
-  for (const [key, [text, note, direction]] of Object.entries(metrics)) showMetric(container, key, text, note, direction);
+  for (const [key, [text, note, direction]] of Object.entries(metrics))
+    showMetric(container, key, text, note, direction);
+  // One account alone does not say what it made today.
+  container
+    .querySelector('[data-metric="today_pnl"]')
+    ?.closest('.metric')
+    ?.toggleAttribute('hidden', today === undefined);
 }
 
 /**

@@ -25,7 +25,15 @@
 import { element } from './element.js';
 import { emptyState } from './failure.js';
 import {
-  directionClass, formatAge, formatPercent, formatPrice, formatProfit, formatQuantity, formatMoney, formatTime, NOTHING,
+  directionClass,
+  formatAge,
+  formatPercent,
+  formatPrice,
+  formatProfit,
+  formatQuantity,
+  formatMoney,
+  formatTime,
+  NOTHING,
 } from './format.js';
 import { t } from './i18n.js';
 import { ageSeconds, isStale, priceOf } from './prices.js';
@@ -84,7 +92,8 @@ export function positionsTable(container, { withModel, exportButton }) {
 /** @typedef {import('./table.js').Column<Position>} PositionColumn */
 
 /** @param {string} coin */
-export const coinLink = (coin) => element('a', { href: `/charts?coin=${encodeURIComponent(coin)}`, class: 'coin' }, coin);
+export const coinLink = (coin) =>
+  element('a', { href: `/charts?coin=${encodeURIComponent(coin)}`, class: 'coin' }, coin);
 
 /** @param {number | undefined} id @param {string | undefined} name */
 export const modelLink = (id, name) => element('a', { href: `/models/${id}`, class: 'name' }, name ?? '');
@@ -122,14 +131,44 @@ const valueColumns = [
     show: (p) => noted(formatProfit(p.unrealized_pnl), formatPercent((100 * p.unrealized_pnl) / p.margin)),
     className: (p) => directionClass(p.unrealized_pnl),
   },
-  { key: 'quantity', label: t('Quantity'), number: true, value: ({ quantity }) => quantity, show: (p) => formatQuantity(p.quantity) },
-  { key: 'entry', label: t('Entry'), number: true, value: (p) => p.entry_price, show: (p) => formatPrice(p.entry_price) },
+  {
+    key: 'quantity',
+    label: t('Quantity'),
+    number: true,
+    value: ({ quantity }) => quantity,
+    show: (p) => formatQuantity(p.quantity),
+  },
+  {
+    key: 'entry',
+    label: t('Entry'),
+    number: true,
+    value: (p) => p.entry_price,
+    show: (p) => formatPrice(p.entry_price),
+  },
   { key: 'mark', label: t('Mark'), number: true, value: (p) => p.mark_price, show: markCell },
-  { key: 'value', label: t('Value'), number: true, value: ({ value }) => value, show: ({ value }) => formatMoney(value) },
+  {
+    key: 'value',
+    label: t('Value'),
+    number: true,
+    value: ({ value }) => value,
+    show: ({ value }) => formatMoney(value),
+  },
   { key: 'stop', label: t('Stop'), number: true, value: (p) => p.stop_loss, show: stopCell },
-  { key: 'target', label: t('Target'), number: true, value: (p) => p.profit_target, show: (p) => formatPrice(p.profit_target) },
+  {
+    key: 'target',
+    label: t('Target'),
+    number: true,
+    value: (p) => p.profit_target,
+    show: (p) => formatPrice(p.profit_target),
+  },
   { key: 'liquidation', label: t('Liquidation'), number: true, value: liquidationDistance, show: liquidationCell },
-  { key: 'opened', label: t('Opened'), number: true, value: (p) => p.opened_at, show: (p) => formatTime(p.opened_at, 'short') },
+  {
+    key: 'opened',
+    label: t('Opened'),
+    number: true,
+    value: (p) => p.opened_at,
+    show: (p) => formatTime(p.opened_at, 'short'),
+  },
 ];
 
 /**

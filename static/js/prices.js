@@ -12,10 +12,10 @@
  */
 
 import { get } from './api.js';
-import { streamState, subscribe } from './stream.js';
+import { subscribe } from './stream.js';
 
-/** Without a live stream a price is old after so long, whatever it said of itself. */
-const OLD_WITHOUT_STREAM_SECONDS = 30;
+/** A price that no newer one has followed for so long is old, whatever it said of itself when it came. */
+const OLD_AFTER_SECONDS = 30;
 
 /** @type {Map<string, Price>} */
 const prices = new Map();
@@ -30,7 +30,7 @@ export const ageSeconds = (price) => price.age_seconds + (performance.now() - pr
 
 /** @param {Price} price */
 export function isStale(price) {
-  return price.stale || (streamState() !== 'live' && ageSeconds(price) > OLD_WITHOUT_STREAM_SECONDS);
+  return price.stale || ageSeconds(price) > OLD_AFTER_SECONDS;
 }
 
 /** Told which coins have a new price. @param {(coins: string[]) => void} listener */

@@ -29,9 +29,7 @@ export function schemaFields(container, schema, current = {}, prefix = 'params.'
   replaceContent(container, ...properties.map(({ node }) => node));
   return {
     values: () =>
-      Object.fromEntries(
-        properties.map(({ name, read }) => [name, read()]).filter(([, value]) => value !== undefined),
-      ),
+      Object.fromEntries(properties.map(({ name, read }) => [name, read()]).filter(([, value]) => value !== undefined)),
   };
 }
 

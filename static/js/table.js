@@ -62,7 +62,11 @@ export function dataTable(container, options) {
     body,
   );
   // Reachable by keyboard, because it scrolls.
-  const frame = element('div', { class: 'table-scroll', tabindex: '0', role: 'group', 'aria-label': options.label }, table);
+  const frame = element(
+    'div',
+    { class: 'table-scroll', tabindex: '0', role: 'group', 'aria-label': options.label },
+    table,
+  );
   let order = (options.urlKey && fromUrl(options.urlKey)) || options.order || '';
   options.exportButton?.addEventListener('click', exportRows);
   document.addEventListener('displaychange', () => {
@@ -141,7 +145,13 @@ export function dataTable(container, options) {
       const row = /** @type {Row} */ (rowOf.get(node));
       return exported.map(({ value }) => value?.(row));
     });
-    downloadCsv(`${options.fileName ?? 'table'}.csv`, toCsv(exported.map(({ label }) => label), rows));
+    downloadCsv(
+      `${options.fileName ?? 'table'}.csv`,
+      toCsv(
+        exported.map(({ label }) => label),
+        rows,
+      ),
+    );
   }
 
   return { update };
@@ -154,7 +164,11 @@ export function dataTable(container, options) {
  */
 function heading({ key, label, value, number }, sortBy) {
   const content = value
-    ? element('button', { type: 'button', class: 'sort', 'data-testid': `sort-${key}`, onclick: () => sortBy(key) }, label)
+    ? element(
+        'button',
+        { type: 'button', class: 'sort', 'data-testid': `sort-${key}`, onclick: () => sortBy(key) },
+        label,
+      )
     : label;
   return element('th', { scope: 'col', class: number ? 'number' : value ? null : 'actions' }, content);
 }
@@ -184,7 +198,9 @@ function compare(column, one, other, descending) {
   if (first === null || first === undefined) return second === null || second === undefined ? 0 : 1;
   if (second === null || second === undefined) return -1;
   const difference =
-    typeof first === 'number' && typeof second === 'number' ? first - second : collator.compare(String(first), String(second));
+    typeof first === 'number' && typeof second === 'number'
+      ? first - second
+      : collator.compare(String(first), String(second));
   return descending ? -difference : difference;
 }
 

@@ -21,7 +21,15 @@
 
 import { element } from './element.js';
 import { emptyState } from './failure.js';
-import { directionClass, formatMoney, formatPrice, formatProfit, formatQuantity, formatTime, NOTHING } from './format.js';
+import {
+  directionClass,
+  formatMoney,
+  formatPrice,
+  formatProfit,
+  formatQuantity,
+  formatTime,
+  NOTHING,
+} from './format.js';
 import { t } from './i18n.js';
 import { coinLink, modelLink } from './positions.js';
 import { dataTable } from './table.js';
@@ -74,7 +82,8 @@ const timeColumn = {
   key: 'time',
   label: t('Time'),
   value: ({ timestamp }) => timestamp,
-  show: ({ timestamp }) => element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
+  show: ({ timestamp }) =>
+    element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
   className: () => 'muted tabular',
 };
 
@@ -102,8 +111,20 @@ const tradeColumns = [
         element('span', { class: 'muted' }, `${leverage}×`),
       ),
   },
-  { key: 'quantity', label: t('Quantity'), number: true, value: ({ quantity }) => quantity, show: (trade) => formatQuantity(trade.quantity) },
-  { key: 'price', label: t('Price'), number: true, value: ({ price }) => price, show: ({ price }) => formatPrice(price) },
+  {
+    key: 'quantity',
+    label: t('Quantity'),
+    number: true,
+    value: ({ quantity }) => quantity,
+    show: (trade) => formatQuantity(trade.quantity),
+  },
+  {
+    key: 'price',
+    label: t('Price'),
+    number: true,
+    value: ({ price }) => price,
+    show: ({ price }) => formatPrice(price),
+  },
   { key: 'fee', label: t('Fee'), number: true, value: ({ fee }) => fee, show: ({ fee }) => formatMoney(fee) },
   {
     key: 'pnl',
@@ -144,9 +165,5 @@ export function longText(given) {
   if (!given) return element('span', { class: 'muted' }, NOTHING);
   const text = t(given);
   if (text.length <= LONGEST_LINE) return text;
-  return element(
-    'details',
-    { class: 'long-text' },
-    element('summary', {}, text),
-  );
+  return element('details', { class: 'long-text' }, element('summary', {}, text));
 }
