@@ -62,7 +62,7 @@ function historyColumns() {
     { key: 'sharpe', label: t('Sharpe'), number: true, value: figure('sharpe'), show: (run) => formatNumber(figure('sharpe')(run), 2) },
     { key: 'trades', label: t('Trades'), number: true, value: figure('total_trades'), show: (run) => formatNumber(figure('total_trades')(run)) },
     { key: 'created', label: t('Asked for'), value: ({ created_at: time }) => time, show: createdCell },
-    { key: 'delete', label: '', show: deleteButton, className: () => 'actions' },
+    { key: 'delete', label: t('Actions'), show: deleteButton, className: () => 'actions' },
   ];
 }
 

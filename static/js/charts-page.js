@@ -135,8 +135,10 @@ async function showCandles() {
   bars = wanted;
   nextPageAt = 0;
   showMessage(element('span', { class: 'muted' }, t('Loading candles…')));
+  showPrice();
+  fetchPrices([coin]).catch(() => {}); // stored candles are worth showing without; the status bar says so
   try {
-    await Promise.all([wanted.loadLatest(), fetchPrices([coin])]);
+    await wanted.loadLatest();
   } catch (error) {
     if (bars !== wanted) return;
     chart.setBars([], 'latest');
