@@ -36,7 +36,7 @@ class ExitLevels:
     """The fixed levels of one position, as floats to compare and as exact prices to fill at."""
 
     side: Side
-    adverse: tuple[tuple[Reason, Decimal], ...]  # stop and liquidation
+    adverse: tuple[tuple[Reason, Decimal], ...]  # liquidation, then the stop: see _exit_in_bar
     target: Decimal | None
     trailing_share: float | None  # 0.05 for 5 %
 
@@ -87,7 +87,8 @@ def _exit_in_bar(
         adverse.append((Reason.TRAILING_STOP, _trailing_level(levels, best_before)))
     passed_at_open = [reason for reason, price in adverse if sign * (bar_open - float(price)) <= 0]
     if passed_at_open:
-        return ExitHit(_gap_reason(passed_at_open), exact_price(bar_open), at_open=True)
+        # A gap through the liquidation price is a liquidation, whatever stops it also jumped.
+        return ExitHit(passed_at_open[0], exact_price(bar_open), at_open=True)
     target = levels.target
     if target is not None and sign * (bar_open - float(target)) >= 0:
         return ExitHit(Reason.PROFIT_TARGET, exact_price(bar_open), at_open=True)
@@ -98,11 +99,6 @@ def _exit_in_bar(
     if target is not None and sign * (best - float(target)) >= 0:
         return ExitHit(Reason.PROFIT_TARGET, target)
     return None
-
-
-def _gap_reason(passed: list[Reason]) -> Reason:
-    """A gap through the liquidation price is a liquidation, whatever stops it also jumped."""
-    return Reason.LIQUIDATION if Reason.LIQUIDATION in passed else passed[0]
 
 
 def _trailing_level(levels: ExitLevels, best_before: float) -> Decimal:
