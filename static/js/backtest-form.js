@@ -179,10 +179,15 @@ function whoTrades({ traders, models, now }, given, onModel) {
   showParams();
   show();
   return {
-    node: element('fieldset', { class: 'fieldset' }, element('legend', {}, t('Who trades')), kind, traderField, modelField, about, params),
+    node: element('fieldset', { class: 'fieldset' }, element('legend', {}, t('Who trades')), kind, traderField, modelField, about, params, paramsError()),
     model: chosenModel,
     request: () => (byModel ? { model_id: Number(model.value) } : { trader: trader.value, params: paramFields.values() }),
   };
+}
+
+/** Where it stands what is wrong with the parameters together: that fast is not below slow. */
+function paramsError() {
+  return element('div', { 'data-field': 'params' }, element('p', { class: 'field-error', role: 'alert', 'data-testid': 'error-params' }));
 }
 
 /** @param {any} model */

@@ -27,7 +27,12 @@ export function backtestPriceChart(config, warmupBars, trips) {
   const message = byId('price-message');
   const frame = /** @type {HTMLElement} */ (byId('price-chart').parentElement);
   const tooltip = markerTooltip(frame);
-  const chart = new CandleChart(byId('price-chart'), { label: t('Candles with entries and exits'), onNeed: loadMore, onMarker: showTooltip });
+  const chart = new CandleChart(byId('price-chart'), {
+    label: t('Candles with entries and exits'),
+    lastPrice: false,
+    onNeed: loadMore,
+    onMarker: showTooltip,
+  });
   /** @type {BarWindow | null} */
   let bars = null;
   let nextPageAt = 0;

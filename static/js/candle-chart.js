@@ -75,12 +75,13 @@ export class CandleChart {
    * @param {HTMLElement} container emptied; its height is the chart's
    * @param {object} options
    * @param {string} options.label what the chart shows, for screen readers
+   * @param {boolean} [options.lastPrice] whether a line stands at the newest close; true unless told
    * @param {(direction: 'older' | 'newer') => void} [options.onNeed] the view nears an end of the bars
    * @param {(newestInView: boolean) => void} [options.onView] the view moved
    * @param {(id: string | null, point: { x: number, y: number } | null) => void} [options.onMarker]
    *   the marker under the pointer, or touched
    */
-  constructor(container, { label, onNeed, onView, onMarker }) {
+  constructor(container, { label, lastPrice = true, onNeed, onView, onMarker }) {
     this.onNeed = onNeed;
     this.onView = onView;
     this.legend = candleLegend();
@@ -98,7 +99,11 @@ export class CandleChart {
     this.plot = plot;
 
     this.chart = createChartEx(plot, new ZonedTimeScale(), /** @type {any} */ (chartOptions()));
-    this.candles = this.chart.addSeries(CandlestickSeries, candleOptions());
+    this.candles = this.chart.addSeries(CandlestickSeries, {
+      ...candleOptions(),
+      lastValueVisible: lastPrice,
+      priceLineVisible: lastPrice,
+    });
     this.volume = this.chart.addSeries(
       HistogramSeries,
       { priceFormat: volumeFormat(), lastValueVisible: false, priceLineVisible: false },
