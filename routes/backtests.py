@@ -13,10 +13,17 @@ from errors import InvalidInput, SourceUnavailable, TradingSystemError
 from repositories import backtests
 from repositories.backtests import BacktestRecord
 from routes import shapes
+from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Empty, Identifier, Message, Query
 from routes.services import services
 
-blueprint = APIBlueprint("backtests", __name__, url_prefix="/api", abp_tags=[Tag(name="Backtests")])
+blueprint = APIBlueprint(
+    "backtests",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[Tag(name="Backtests")],
+    abp_responses=ERROR_ANSWERS,
+)
 
 
 class BacktestPath(BaseModel):

@@ -10,10 +10,17 @@ from pydantic import BaseModel, Field, RootModel
 
 from repositories import coins
 from routes import shapes
+from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Query
 from routes.services import services
 
-blueprint = APIBlueprint("coins", __name__, url_prefix="/api", abp_tags=[Tag(name="Coins")])
+blueprint = APIBlueprint(
+    "coins",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[Tag(name="Coins")],
+    abp_responses=ERROR_ANSWERS,
+)
 
 
 class CoinsQuery(Query):

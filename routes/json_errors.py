@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, render_template, request
 from flask.json.provider import DefaultJSONProvider
+from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -28,6 +29,12 @@ class ErrorAnswer(BaseModel):
     error: str = Field(description="A sentence for a person")
     code: str = Field(description="A stable word for a program")
     fields: dict[str, str] | None = Field(None, description="Why each named field was refused")
+
+
+# What every route of the API may answer besides its own.
+ERROR_ANSWERS: ResponseDict = dict.fromkeys(
+    (400, 403, 404, 405, 409, 413, 429, 500, 503), ErrorAnswer
+)
 
 
 class ExactJSONProvider(DefaultJSONProvider):

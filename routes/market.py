@@ -13,11 +13,18 @@ from domain import Coin, Interval
 from errors import InvalidInput, SourceError
 from repositories import coins
 from routes import shapes
+from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Query, TimeInput
 from routes.services import services
 from timestamps import iso_utc
 
-blueprint = APIBlueprint("market", __name__, url_prefix="/api", abp_tags=[Tag(name="Market")])
+blueprint = APIBlueprint(
+    "market",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[Tag(name="Market")],
+    abp_responses=ERROR_ANSWERS,
+)
 
 MOST_BARS = 1000
 

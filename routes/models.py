@@ -17,6 +17,7 @@ from repositories import coins, cycles, models
 from repositories.cycles import Cycle
 from risk import RiskName
 from routes import shapes
+from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
     LARGEST_ID,
     Body,
@@ -33,7 +34,13 @@ from routes.services import services
 from strategies import make_trader, registry
 from timestamps import iso_utc
 
-blueprint = APIBlueprint("models", __name__, url_prefix="/api", abp_tags=[Tag(name="Models")])
+blueprint = APIBlueprint(
+    "models",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[Tag(name="Models")],
+    abp_responses=ERROR_ANSWERS,
+)
 
 DEFAULT_COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 MOST_COINS = 500

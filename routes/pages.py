@@ -67,6 +67,12 @@ def model(model_id: int) -> str:
     return render_template("model.html", model_id=found.id)
 
 
+@blueprint.get("/api/docs")
+def api_docs() -> str:
+    """The REST API to read and to try."""
+    return render_template("api_docs.html")
+
+
 @blueprint.get("/messages/<locale>.json")
 def messages(locale: str) -> Response:
     """The catalogue of a language, for the texts of the browser's modules."""

@@ -7,10 +7,17 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
 from owner_settings import OwnerSettings
+from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body
 from routes.services import services
 
-blueprint = APIBlueprint("settings", __name__, url_prefix="/api", abp_tags=[Tag(name="Settings")])
+blueprint = APIBlueprint(
+    "settings",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[Tag(name="Settings")],
+    abp_responses=ERROR_ANSWERS,
+)
 
 
 class SettingsChanges(Body):

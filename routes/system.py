@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Response, jsonify, request, stream_with_context
+from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
@@ -14,12 +14,19 @@ from clock import SystemClock
 from errors import InvalidInput, TooManyRequests
 from event_stream import TOPICS, Event, Listener
 from routes import shapes
+from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Query
 from routes.services import Services, services
 from timestamps import iso_utc
 from version import VERSION
 
-blueprint = APIBlueprint("system", __name__, url_prefix="/api", abp_tags=[Tag(name="System")])
+blueprint = APIBlueprint(
+    "system",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[Tag(name="System")],
+    abp_responses=ERROR_ANSWERS,
+)
 
 HEARTBEAT_SECONDS = 15.0
 
@@ -127,7 +134,7 @@ def stream(query: StreamQuery) -> Response:
     if not app.stream_places.acquire(blocking=False):
         raise TooManyRequests("Too many pages listen already.", retry_after=10)
     listener = app.events.listen(topics, after_id)
-    response = Response(stream_with_context(_events(app, listener)), mimetype="text/event-stream")
+    response = Response(_events(app, listener), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(lambda: _leave(app, listener))

@@ -15,6 +15,7 @@ import performance
 from domain import DAY_MS, TradingModel
 from repositories import books, coins, cycles, models
 from routes import shapes
+from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
     LARGEST_ID,
     AccountValue,
@@ -29,7 +30,13 @@ from routes.schemas import (
 from routes.services import services
 from timestamps import iso_utc
 
-blueprint = APIBlueprint("trading", __name__, url_prefix="/api", abp_tags=[Tag(name="Trading")])
+blueprint = APIBlueprint(
+    "trading",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[Tag(name="Trading")],
+    abp_responses=ERROR_ANSWERS,
+)
 
 WINDOW_MS = {"1d": DAY_MS, "1w": 7 * DAY_MS, "1m": 30 * DAY_MS}
 LEADERBOARD_POINTS = 2000
