@@ -241,7 +241,7 @@ class BacktestEngine:
         if bars is not None and bar is not None:
             self.state.due.setdefault(int(bars.grid_of[bar]), []).append((coin, decision))
         elif decision.signal is not Signal.HOLD:
-            reason = "coin_not_in_pool" if bars is None else "no_next_bar"
+            reason = "not_in_pool" if bars is None else "no_next_bar"
             time_ms = self.grid.close_time(at)
             self._refused(time_ms, Outcome(coin, decision, "refused", reason))
 

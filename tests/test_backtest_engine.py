@@ -451,7 +451,7 @@ class TestRefusals:
 
     def test_a_coin_that_is_not_in_the_run(self) -> None:
         result = run(script(buy(0, coin="DOGE", quantity=1)), bars([100.0] * 3))
-        assert [reason for _, _, reason in refused(result)] == ["coin_not_in_pool"]
+        assert [reason for _, _, reason in refused(result)] == ["not_in_pool"]
 
     def test_risk_limits_and_lots_hold_in_a_backtest_too(self) -> None:
         rules = replace(FREE, risk=PROFILES[RiskName.BALANCED])
