@@ -93,8 +93,8 @@ class DepthQuery(Query):
 class Depth(BaseModel):
     """The order book: (price, quantity), best first."""
 
-    bids: list[tuple[float, float]]
-    asks: list[tuple[float, float]]
+    bids: list[list[float]]
+    asks: list[list[float]]
     source: str
 
 
