@@ -32,6 +32,7 @@ const state = byId('run-state');
 /** @type {ReturnType<typeof runProgress> | null} */
 let progress = null;
 let reading = false;
+let shownStatus = '';
 
 async function read() {
   if (reading) return;
@@ -62,6 +63,7 @@ function showRun(run, name) {
   document.title = `#${id} ${name} · ${t('Backtest')}`;
   setText(byId('run-name'), name);
   setText(byId('run-terms'), [runCoins(run), runRange(run), run.config['interval']].join(' · '));
+  shownStatus = run.status;
   replaceContent(byId('run-status'), statusBadge(run));
   byId('cancel-run').hidden = !isUnfinished(run);
   byId('delete-run').hidden = isUnfinished(run);
@@ -244,8 +246,8 @@ byId('delete-run').addEventListener('click', async () => {
 
 subscribe('backtest', (/** @type {Progress} */ now) => {
   if (now.id !== id) return;
-  if (now.status === 'queued' || now.status === 'running') progress?.show(now);
-  else read();
+  progress?.show(now);
+  if (now.status !== shownStatus) read();
 });
 setInterval(() => {
   if (progress && streamState() !== 'live' && !document.hidden) read();

@@ -286,7 +286,11 @@ export class CandleChart {
     this.chart.applyOptions(/** @type {any} */ (chartOptions()));
     this.candles.applyOptions(candleOptions());
     this.setLevels(this.#levels);
+    // Ticks are weighed anew, in another zone, only for times that the chart does not yet have.
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    for (const series of [this.candles, this.volume, this.tripLine, ...this.#averageSeries]) series.setData([]);
     this.setBars(this.#bars, 'keep');
+    if (range) this.chart.timeScale().setVisibleLogicalRange(range);
   }
 
   /**

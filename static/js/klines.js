@@ -97,11 +97,12 @@ export class BarWindow {
     this.origin = null;
     this.reachesFirst = false;
     this.reachesLast = false;
+    /** Whether a page is on its way. */
     this.loading = false;
   }
 
   async loadLatest() {
-    const bars = await this.#fetch({ limit: FIRST_BARS, ...this.#until() });
+    const bars = await this.#fetchPage({ limit: FIRST_BARS, ...this.#until() });
     this.bars = bars;
     this.reachesFirst = bars.length < FIRST_BARS;
     this.reachesLast = true;
@@ -110,7 +111,7 @@ export class BarWindow {
   /** @param {number} time milliseconds */
   async loadAround(time) {
     const start = Math.max(this.first, time - (PAGE_BARS / 2) * this.length);
-    const bars = await this.#fetch({ limit: PAGE_BARS, start, ...this.#until() });
+    const bars = await this.#fetchPage({ limit: PAGE_BARS, start, ...this.#until() });
     this.bars = bars;
     this.reachesFirst = start === this.first;
     this.reachesLast = bars.length < PAGE_BARS;
@@ -120,7 +121,7 @@ export class BarWindow {
   async loadOlder() {
     const oldest = this.bars[0];
     if (this.reachesFirst || this.loading || !oldest) return false;
-    const older = await this.#fetch({ limit: PAGE_BARS, end: oldest.timestamp });
+    const older = await this.#fetchPage({ limit: PAGE_BARS, end: oldest.timestamp });
     this.reachesFirst = older.length < PAGE_BARS;
     this.bars = [...older, ...this.bars];
     if (this.bars.length > MOST_BARS) {
@@ -134,7 +135,7 @@ export class BarWindow {
   async loadNewer() {
     const newest = this.bars.at(-1);
     if (this.reachesLast || this.loading || !newest) return false;
-    const newer = await this.#fetch({ limit: PAGE_BARS, start: newest.timestamp + this.length, ...this.#until() });
+    const newer = await this.#fetchPage({ limit: PAGE_BARS, start: newest.timestamp + this.length, ...this.#until() });
     this.reachesLast = newer.length < PAGE_BARS;
     this.bars = [...this.bars, ...newer];
     if (this.bars.length > MOST_BARS) {
@@ -153,12 +154,14 @@ export class BarWindow {
     const newest = this.bars.at(-1);
     if (!this.reachesLast || this.loading || !newest) return [];
     const bars = await this.#fetch({ limit: 2, include_open: 1 });
+    if (!this.reachesLast || this.bars.at(-1)?.timestamp !== newest.timestamp) return []; // paged meanwhile
     const changed = bars.filter(({ timestamp }) => timestamp >= newest.timestamp);
     if (changed[0] && changed[0].timestamp > newest.timestamp + this.length) {
-      this.reachesLast = false; // bars were made while nobody looked: the hole is filled first
+      // Bars were made while nobody looked: they are loaded, and the one that was open then, again.
+      this.reachesLast = false;
+      this.bars = this.bars.slice(0, -1);
       await this.loadNewer();
-      this.reachesLast = true;
-      return this.bars.slice(this.bars.indexOf(newest));
+      return this.bars.filter(({ timestamp }) => timestamp >= newest.timestamp);
     }
     for (const bar of changed) this.put(bar);
     return changed;
@@ -183,15 +186,20 @@ export class BarWindow {
   }
 
   /** @param {Record<string, string | number>} query @returns {Promise<Bar[]>} */
-  async #fetch(query) {
+  async #fetchPage(query) {
     this.loading = true;
     try {
-      const { bars, origin } = await fetchKlines(this.coin, { interval: this.interval, ...query });
-      this.origin = origin;
-      return bars.filter(({ timestamp }) => timestamp >= this.first);
+      return await this.#fetch(query);
     } finally {
       this.loading = false;
     }
+  }
+
+  /** @param {Record<string, string | number>} query @returns {Promise<Bar[]>} */
+  async #fetch(query) {
+    const { bars, origin } = await fetchKlines(this.coin, { interval: this.interval, ...query });
+    this.origin = origin;
+    return bars.filter(({ timestamp }) => timestamp >= this.first);
   }
 }
 
