@@ -30,9 +30,14 @@ let portfolio = null;
 let chosenModel = Number(fromUrl('model')) || null;
 
 const picker = /** @type {HTMLSelectElement} */ (byId('model-picker'));
-const positions = positionsTable(byId('positions'), { withModel: true, exportButton: byId('export-positions') });
+const positions = positionsTable(byId('positions'), {
+  withModel: true,
+  filter: byId('filter-positions'),
+  exportButton: byId('export-positions'),
+});
 const trades = tradesTable(byId('trades'), {
   withModel: true,
+  filter: byId('filter-trades'),
   exportButton: byId('export-trades'),
   most: TRADES_SHOWN,
 });

@@ -106,9 +106,10 @@ const percentOf = (share) =>
 
 /**
  * @param {HTMLElement} container
+ * @param {HTMLInputElement} filter
  * @param {HTMLElement} exportButton
  */
-export function decisionsTable(container, exportButton) {
+export function decisionsTable(container, filter, exportButton) {
   /** @type {Map<number, DecisionRow>} */
   let known = new Map();
   const table = dataTable(container, {
@@ -116,6 +117,7 @@ export function decisionsTable(container, exportButton) {
     testId: 'decisions',
     urlKey: 'decisions',
     fileName: 'decisions',
+    filter,
     exportButton,
     columns,
     keyOf: ({ id }) => id,

@@ -33,9 +33,17 @@ let traders = [];
 /** @type {import('./portfolio.js').Portfolio | null} */
 let portfolio = null;
 
-const positions = positionsTable(byId('positions'), { withModel: false, exportButton: byId('export-positions') });
-const trades = tradesTable(byId('trades'), { withModel: false, exportButton: byId('export-trades') });
-const decisions = decisionsTable(byId('decisions'), byId('export-decisions'));
+const positions = positionsTable(byId('positions'), {
+  withModel: false,
+  filter: byId('filter-positions'),
+  exportButton: byId('export-positions'),
+});
+const trades = tradesTable(byId('trades'), {
+  withModel: false,
+  filter: byId('filter-trades'),
+  exportButton: byId('export-trades'),
+});
+const decisions = decisionsTable(byId('decisions'), byId('filter-decisions'), byId('export-decisions'));
 const values = accountValues(byId('account-value'), {
   windowButtons: byId('account-value-window'),
   colorOf: () => '--series-1',

@@ -84,6 +84,7 @@ const table = dataTable(byId('models'), {
   testId: 'models',
   urlKey: 'sort',
   fileName: 'models',
+  filter: byId('filter-models'),
   exportButton: byId('export-models'),
   columns,
   keyOf: ({ id }) => id,

@@ -73,14 +73,15 @@ function liquidationDistance({ liquidation_price, mark_price, stale }) {
 
 /**
  * @param {HTMLElement} container
- * @param {{ withModel: boolean, exportButton: HTMLElement }} options
+ * @param {{ withModel: boolean, filter: HTMLInputElement, exportButton: HTMLElement }} options
  */
-export function positionsTable(container, { withModel, exportButton }) {
+export function positionsTable(container, { withModel, filter, exportButton }) {
   return dataTable(container, {
     label: t('Open positions'),
     testId: 'positions',
     urlKey: 'positions',
     fileName: 'positions',
+    filter,
     exportButton,
     columns: withModel ? [coinColumn, modelColumn, ...valueColumns] : [coinColumn, ...valueColumns],
     keyOf: ({ model_id, coin }) => `${model_id ?? ''} ${coin}`,

@@ -33,13 +33,14 @@
  * @property {string} [testId] of the table; rows get `‹testId›-row`
  * @property {boolean} [reorders] rows change places as soon as their values do
  * @property {(row: Row) => string} [rowClass]
+ * @property {HTMLInputElement} [filter] only rows that have its text somewhere are shown
  * @property {HTMLElement} [exportButton] exports the rows as shown
  * @property {string} [fileName] of the export, without `.csv`
  */
 
 import { downloadCsv, toCsv } from './csv.js';
 import { element, replaceContent, setText } from './element.js';
-import { languageTag } from './i18n.js';
+import { languageTag, t } from './i18n.js';
 import { fromUrl, toUrl } from './url-state.js';
 
 const collator = new Intl.Collator(languageTag, { numeric: true });
@@ -67,8 +68,16 @@ export function dataTable(container, options) {
     { class: 'table-scroll', tabindex: '0', role: 'group', 'aria-label': options.label },
     table,
   );
+  const noMatch = element('p', { class: 'empty-state', hidden: true, role: 'status' }, t('No row has this text.'));
+  const { filter } = options;
+  const filterKey = options.urlKey && `${options.urlKey}-filter`;
+  if (filter && filterKey) filter.value = fromUrl(filterKey) ?? '';
   let order = (options.urlKey && fromUrl(options.urlKey)) || options.order || '';
   options.exportButton?.addEventListener('click', exportRows);
+  filter?.addEventListener('input', () => {
+    if (filterKey) toUrl({ [filterKey]: filter.value || null });
+    applyFilter();
+  });
   document.addEventListener('displaychange', () => {
     for (const { row, node } of lines.values()) fillRow(node, row);
   });
@@ -104,7 +113,18 @@ export function dataTable(container, options) {
       fillRow(node, row);
     }
     if (!sameRows || options.reorders) putInOrder(keys);
-    if (frame.parentNode !== container) replaceContent(container, frame);
+    if (frame.parentNode !== container) replaceContent(container, frame, noMatch);
+    if (filter?.value) applyFilter();
+  }
+
+  function applyFilter() {
+    const wanted = (filter?.value ?? '').trim().toLowerCase();
+    let shown = 0;
+    for (const { node } of lines.values()) {
+      node.hidden = !(node.textContent ?? '').toLowerCase().includes(wanted);
+      if (!node.hidden) shown += 1;
+    }
+    noMatch.hidden = shown > 0 || lines.size === 0;
   }
 
   function newRow() {
@@ -141,7 +161,8 @@ export function dataTable(container, options) {
   function exportRows() {
     const exported = columns.filter(({ value }) => value);
     const rowOf = new Map([...lines.values()].map(({ row, node }) => [node, row]));
-    const rows = [...body.rows].map((node) => {
+    const shown = [...body.rows].filter((node) => !node.hidden);
+    const rows = shown.map((node) => {
       const row = /** @type {Row} */ (rowOf.get(node));
       return exported.map(({ value }) => value?.(row));
     });

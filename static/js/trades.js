@@ -39,9 +39,9 @@ const LONGEST_LINE = 60;
 
 /**
  * @param {HTMLElement} container
- * @param {{ withModel: boolean, exportButton: HTMLElement, most?: number }} options at most so many rows are kept
+ * @param {{ withModel: boolean, filter: HTMLInputElement, exportButton: HTMLElement, most?: number }} options at most so many rows are kept
  */
-export function tradesTable(container, { withModel, exportButton, most = Infinity }) {
+export function tradesTable(container, { withModel, filter, exportButton, most = Infinity }) {
   /** @type {Map<number, Trade>} */
   let known = new Map();
   const table = dataTable(container, {
@@ -49,6 +49,7 @@ export function tradesTable(container, { withModel, exportButton, most = Infinit
     testId: 'trades',
     urlKey: 'trades',
     fileName: 'trades',
+    filter,
     exportButton,
     columns: withModel ? [timeColumn, modelColumn, ...tradeColumns] : [timeColumn, ...tradeColumns],
     keyOf: ({ id }) => id,
