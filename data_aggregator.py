@@ -21,8 +21,10 @@ from kline_store import Coverage, KlineStore
 from paper_execution import Instrument
 from repositories import coins as coin_rows
 
+UNKNOWN_SYMBOL = "unknown_symbol"  # the code of a refusal that is no failure of the source
 MOST_BARS_A_REQUEST = 1_100_000
 INSTRUMENTS_KEPT_MS = 3_600_000
+WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
 # A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
 SETTLING_MS = 5_000
 
@@ -110,6 +112,28 @@ class History:
     failure: SourceError | None
 
 
+class SingleFlight:
+    """Calls one after the other: who waited for one that failed fails with it and asks no more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._last_failure: SourceError | None = None
+
+    def run(self, question: Callable[[], None]) -> None:
+        """Run `question` alone. Raises SourceError, its own or that of the call waited for."""
+        seen = self._failures
+        with self._lock:
+            if self._failures != seen and self._last_failure is not None:
+                raise self._last_failure
+            try:
+                question()
+            except SourceError as error:
+                self._failures += 1
+                self._last_failure = error
+                raise
+
+
 class MultiSourceDataAggregator:
     """One voice for all sources. `clock` is the market's time, `wall_clock` that of ages."""
 
@@ -131,21 +155,22 @@ class MultiSourceDataAggregator:
         self._price_ttl_seconds = price_ttl_seconds
         self._store = KlineStore(database)
         self._prices: dict[str, KnownPrice] = {}
-        self._price_lock = threading.Lock()
-        self._kline_locks: dict[tuple[str, Interval], threading.Lock] = {}
-        self._locks_lock = threading.Lock()
-        self._instruments: tuple[int, dict[str, Instrument]] | None = None
+        self._price_flight = SingleFlight()
+        self._kline_flights: dict[tuple[str, Interval], SingleFlight] = {}
+        self._kline_flights_lock = threading.Lock()
+        self._instruments: tuple[int, Mapping[str, VenueInstrument]] | None = None
+        self._instrument_flight = SingleFlight()
         self._health = {name: SourceHealth(name) for name in sources}
 
     # ------------------------------------------------------------------------------- prices
 
     def get_current_price(self, symbol: str) -> Ticker:
         """A coin's price, fresh. Raises NotFound for an unknown coin, SourceUnavailable."""
-        coin_rows.get(self._database.connection, symbol)
-        prices = self.get_prices([symbol])
-        if symbol not in prices:
-            raise SourceUnavailable(f"No source has a price of {symbol}.")
-        return prices[symbol].ticker
+        coin = coin_rows.get(self._database.connection, symbol)
+        prices = self.get_prices([coin.symbol])
+        if coin.symbol not in prices:
+            raise SourceUnavailable(f"No source has a price of {coin.symbol}.")
+        return prices[coin.symbol].ticker
 
     def get_prices(
         self, symbols: Iterable[str], max_age_seconds: float | None = None
@@ -157,10 +182,7 @@ class MultiSourceDataAggregator:
         wanted = list(dict.fromkeys(symbols))
         limit = self._price_ttl_seconds if max_age_seconds is None else max_age_seconds
         if self._old(wanted, limit):
-            with self._price_lock:  # who waited here finds what the one before has fetched
-                missing = self._old(wanted, limit)
-                if missing:
-                    self._fetch_prices(missing)
+            self._price_flight.run(lambda: self._fetch_prices(wanted, limit))
         wall_ms = self._wall_clock.now_ms()
         known = {symbol: self._prices[symbol] for symbol in wanted if symbol in self._prices}
         return {
@@ -191,9 +213,9 @@ class MultiSourceDataAggregator:
             if symbol not in self._prices or self._prices[symbol].age_seconds(wall_ms) > limit
         ]
 
-    def _fetch_prices(self, symbols: Sequence[str]) -> None:
+    def _fetch_prices(self, wanted: Sequence[str], limit: float) -> None:
         """Ask the sources in turn for what the ones before did not have."""
-        coins = self._coins(symbols)
+        coins = self._coins(self._old(wanted, limit))  # who waited finds what was fetched meanwhile
         missing = dict(coins)
         failures: list[SourceError] = []
         for source in self._sources_for("price"):
@@ -203,7 +225,8 @@ class MultiSourceDataAggregator:
             try:
                 tickers = self._ask_prices(source, list(names))
             except SourceError as error:
-                failures.append(error)
+                if error.code != UNKNOWN_SYMBOL:
+                    failures.append(error)
                 continue
             wall_ms = self._wall_clock.now_ms()
             for venue_symbol, ticker in tickers.items():
@@ -211,7 +234,7 @@ class MultiSourceDataAggregator:
                 self._prices[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
                 del missing[symbol]
         if failures and len(missing) == len(coins):
-            raise _all_failed("prices", failures)
+            raise _all_failed(f"prices of {', '.join(list(coins)[:5])}", failures)
 
     def _ask_prices(self, source: MarketSource, names: Sequence[str]) -> dict[str, Ticker]:
         return self._ask(source, lambda: source.prices(names))
@@ -234,18 +257,23 @@ class MultiSourceDataAggregator:
         answers, what is stored comes back as stale. Raises NotFound, SourceError (nothing at all).
         """
         coin = coin_rows.get(self._database.connection, symbol)
-        first, stop = self._bar_range(interval, start_ms, end_ms, limit)
         source = self._kline_source(coin)
-        failure = self._fill(coin, source, interval, first, stop)
-        name = source.name if source is not None else self._priority["klines"][0]
+        name = self.kline_source_name() if source is None else source.name
+        forming = interval.floor(self._clock.now_ms())  # where the bar opens that is still open
+        stop = forming + 1 if end_ms is None else interval.ceil(end_ms)
         if start_ms is None:
-            series = self._store.read_last(coin, name, interval, stop, limit)
-        else:
-            series = self._store.read(coin, name, interval, first, stop).slice(0, limit)
-        if include_open and failure is None and source is not None:
-            series = self._with_open_bar(
-                source, coin, series, end_ms, limit, ascending_from=start_ms
+            series, failure = self._last_bars(
+                coin, source, interval, max(0, min(stop, forming)), limit
             )
+            reaches_forming = stop > forming
+        else:
+            first = interval.ceil(max(start_ms, 0))
+            stop = min(stop, first + limit * interval.milliseconds)
+            failure = self._fill(coin, source, interval, first, min(stop, forming))
+            series = self._store.read(coin, name, interval, first, min(stop, forming))
+            reaches_forming = first <= forming < stop
+        if include_open and reaches_forming and failure is None and source is not None:
+            series = self._with_open_bar(source, coin, series, forming, limit)
         if failure is not None and not len(series):
             raise failure
         return KlineAnswer(series, stale=failure is not None)
@@ -282,16 +310,25 @@ class MultiSourceDataAggregator:
                 return found
         return None
 
-    def _bar_range(
-        self, interval: Interval, start_ms: int | None, end_ms: int | None, limit: int
-    ) -> tuple[int, int]:
-        """Open times [first, stop) of the closed bars that a question is about."""
-        closed_stop = interval.floor(self._clock.now_ms())
-        stop = closed_stop if end_ms is None else min(interval.ceil(end_ms), closed_stop)
-        if start_ms is None:
-            return max(0, stop - limit * interval.milliseconds), stop
-        first = interval.ceil(max(start_ms, 0))
-        return first, min(stop, first + limit * interval.milliseconds)
+    def _last_bars(
+        self, coin: Coin, source: MarketSource | None, interval: Interval, stop: int, limit: int
+    ) -> tuple[KlineSeries, SourceError | None]:
+        """The last `limit` closed bars before `stop`, and why the newest may be missing.
+
+        Where the exchange made fewer in that time, those before its gaps.
+        """
+        first, wanted = stop, limit
+        name = self.kline_source_name() if source is None else source.name
+        for turn in range(1 + WIDENINGS):
+            first = max(0, first - wanted * 4**turn * interval.milliseconds)
+            failure = self._fill(coin, source, interval, first, stop)
+            if failure is not None:
+                return self._store.read_last(coin, name, interval, stop, limit), failure
+            series = self._store.read(coin, name, interval, first, stop)
+            wanted = limit - len(series)
+            if wanted <= 0 or first == 0:
+                break
+        return series.slice(max(0, len(series) - limit), len(series)), None
 
     def _kline_source(self, coin: Coin) -> MarketSource | None:
         """The first source that lists the coin."""
@@ -318,13 +355,17 @@ class MultiSourceDataAggregator:
             )
         if source is None:
             return SourceUnavailable(f"No source of klines lists {coin.symbol}.")
-        with self._kline_lock(coin.symbol, interval):
-            ranges = self._store.missing(coin, source.name, interval, first, stop)
-            try:
-                for start, end in ranges:
-                    self._fetch_klines(coin, source, interval, start, end, progress)
-            except SourceError as error:
-                return error
+        if not self._store.missing(coin, source.name, interval, first, stop):
+            return None
+
+        def fetch_missing() -> None:
+            for start, end in self._store.missing(coin, source.name, interval, first, stop):
+                self._fetch_klines(coin, source, interval, start, end, progress)
+
+        try:
+            self._kline_flight(coin.symbol, interval).run(fetch_missing)
+        except SourceError as error:
+            return error
         return None
 
     def _fetch_klines(
@@ -358,35 +399,23 @@ class MultiSourceDataAggregator:
         )
 
     def _with_open_bar(
-        self,
-        source: MarketSource,
-        coin: Coin,
-        series: KlineSeries,
-        end_ms: int | None,
-        limit: int,
-        ascending_from: int | None,
+        self, source: MarketSource, coin: Coin, series: KlineSeries, forming: int, limit: int
     ) -> KlineSeries:
-        """`series` with the bar that is still forming, where the question reaches it."""
+        """The last `limit` of `series` and the bar that opened at `forming`."""
         interval = series.interval
-        opens = interval.floor(self._clock.now_ms())
-        reaches = end_ms is None or end_ms > opens
-        follows = not len(series) or ascending_from is None or len(series) < limit
-        if not reaches or not follows:
-            return series
         (venue_symbol,) = venue_symbols(source.name, [coin])
         try:
             newest = self._ask(
-                source, lambda: source.klines(venue_symbol, interval, opens, None, 2)
+                source, lambda: source.klines(venue_symbol, interval, forming, None, 1)
             )
         except SourceError:
             return series  # the closed bars are right without it
-        bars = [bar for bar in newest if bar.open_time >= opens]
-        joined = [*series, *bars][-limit:] if ascending_from is None else [*series, *bars][:limit]
-        return KlineSeries.from_klines(joined, interval, source.name)
+        bars = [*series, *(bar for bar in newest if bar.open_time == forming)]
+        return KlineSeries.from_klines(bars[-limit:], interval, source.name)
 
-    def _kline_lock(self, symbol: str, interval: Interval) -> threading.Lock:
-        with self._locks_lock:
-            return self._kline_locks.setdefault((symbol, interval), threading.Lock())
+    def _kline_flight(self, symbol: str, interval: Interval) -> SingleFlight:
+        with self._kline_flights_lock:
+            return self._kline_flights.setdefault((symbol, interval), SingleFlight())
 
     # -------------------------------------------------------------- what traders are shown
 
@@ -439,26 +468,31 @@ class MultiSourceDataAggregator:
 
         Asked once an hour. Raises SourceError when they have never been had.
         """
-        now_ms = self._wall_clock.now_ms()
-        if self._instruments is None or now_ms - self._instruments[0] > INSTRUMENTS_KEPT_MS:
+        source = self._sources_for("price")[0]
+        if self._instruments_are_old():
             try:
-                self._instruments = (now_ms, self._fetch_instruments())
+                self._instrument_flight.run(lambda: self._fetch_instruments(source))
             except SourceError:
                 if self._instruments is None:
                     raise
-                log.warning("instruments could not be refreshed; those of the last hour are used")
-        known = self._instruments[1]
-        return {symbol: known[symbol] for symbol in symbols if symbol in known}
-
-    def _fetch_instruments(self) -> dict[str, Instrument]:
-        (source,) = self._sources_for("price")[:1]
-        listed = self._ask(source, source.instruments)
-        names = venue_symbols(source.name, coin_rows.list_coins(self._database.connection))
+                log.warning("instruments could not be refreshed; the last known are used")
+        assert self._instruments is not None  # fetched, or had before
+        listed = self._instruments[1]
+        names = venue_symbols(source.name, self._coins(list(symbols)).values())
         return {
             symbol: listed[venue_symbol].instrument
             for venue_symbol, symbol in names.items()
             if venue_symbol in listed
         }
+
+    def _instruments_are_old(self) -> bool:
+        known = self._instruments
+        return known is None or self._wall_clock.now_ms() - known[0] > INSTRUMENTS_KEPT_MS
+
+    def _fetch_instruments(self, source: MarketSource) -> None:
+        if self._instruments_are_old():  # who waited finds what was fetched meanwhile
+            listed = self._ask(source, source.instruments)
+            self._instruments = (self._wall_clock.now_ms(), listed)
 
     # ------------------------------------------------------------------------------ sources
 
@@ -474,6 +508,8 @@ class MultiSourceDataAggregator:
         try:
             answer = question()
         except SourceError as error:
+            if error.code == UNKNOWN_SYMBOL:
+                raise  # it has answered: the question was wrong
             log.warning("%s failed: %s", source.name, error.message)
             self._health[source.name] = replace(
                 self._health[source.name],
