@@ -33,7 +33,6 @@ import {
   CandlestickSeries,
   createChartEx,
   createSeriesMarkers,
-  CrosshairMode,
   HistogramSeries,
   LineSeries,
   LineStyle,
@@ -41,11 +40,14 @@ import {
 import { movingAverage } from './averages.js';
 import { attributionLogo } from './chart-attribution.js';
 import { candleLegend } from './candle-legend.js';
-import { chartFont, onDisplayChange, tokenColor, tokenColorFaded } from './chart-theme.js';
+import {
+  averageOptions, candle, candleOptions, chartOptions, priceFormat, seconds, tripOptions, volumeBar, volumeFormat,
+} from './candle-style.js';
+import { onDisplayChange, tokenColor } from './chart-theme.js';
 import { element, replaceContent } from './element.js';
-import { formatNumber, formatTime, formatVolume, priceDecimals } from './format.js';
+import { priceDecimals } from './format.js';
 import { barIndexAt } from './klines.js';
-import { tickText, ZonedTimeScale } from './zoned-time-scale.js';
+import { ZonedTimeScale } from './zoned-time-scale.js';
 
 const BARS_IN_VIEW = 160;
 const VOLUME_SHARE = 0.18;
@@ -372,97 +374,8 @@ export class CandleChart {
   }
 }
 
-/** @param {number} milliseconds */
-const seconds = (milliseconds) => /** @type {import('lightweight-charts').UTCTimestamp} */ (milliseconds / 1000);
-
-/** @param {Bar} bar */
-function candle({ timestamp, open, high, low, close }) {
-  return { time: seconds(timestamp), open, high, low, close };
-}
-
-/** @param {Bar} bar */
-function volumeBar({ timestamp, open, close, volume }) {
-  const color = tokenFaded(close < open ? '--down-chart' : '--up-chart');
-  return { time: seconds(timestamp), value: volume, color };
-}
-
-/** @type {Map<string, string>} */
-const fadedColors = new Map();
-onDisplayChange(() => fadedColors.clear());
-
-/** Thousands of bars need the same two colours. @param {string} token */
-function tokenFaded(token) {
-  let color = fadedColors.get(token);
-  if (!color) {
-    color = tokenColorFaded(token, 0.4);
-    fadedColors.set(token, color);
-  }
-  return color;
-}
-
 /** @param {import('lightweight-charts').MouseEventParams<any>} event */
 function markerId(event) {
   const id = event.hoveredInfo?.objectId;
   return typeof id === 'string' ? id : null;
-}
-
-function chartOptions() {
-  const { size, family } = chartFont();
-  const grid = { color: tokenColor('--grid') };
-  const crosshair = { color: tokenColor('--crosshair'), labelBackgroundColor: tokenColor('--border-strong') };
-  return {
-    autoSize: true,
-    layout: {
-      attributionLogo: false, // ours stands instead: the library's needs an inline style
-      background: { type: 'solid', color: tokenColor('--surface') },
-      textColor: tokenColor('--text-muted'),
-      fontSize: size,
-      fontFamily: family,
-      panes: { separatorColor: tokenColor('--border'), separatorHoverColor: tokenColor('--hover') },
-    },
-    grid: { vertLines: grid, horzLines: grid },
-    crosshair: { mode: CrosshairMode.Normal, vertLine: crosshair, horzLine: crosshair },
-    rightPriceScale: { borderColor: tokenColor('--border'), scaleMargins: { top: 0.12, bottom: 0.06 } },
-    timeScale: {
-      borderColor: tokenColor('--border'),
-      timeVisible: true,
-      secondsVisible: false,
-      rightOffset: 4,
-      minBarSpacing: 0.5,
-      tickMarkFormatter: tickText,
-    },
-    localization: { timeFormatter: (/** @type {number} */ time) => formatTime(time * 1000, 'minute') },
-  };
-}
-
-function candleOptions() {
-  const [up, down] = [tokenColor('--up-chart'), tokenColor('--down-chart')];
-  return { upColor: up, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down };
-}
-
-/** @returns {import('lightweight-charts').LineSeriesPartialOptions} */
-function averageOptions() {
-  return { lineWidth: 1, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false };
-}
-
-/** @returns {import('lightweight-charts').LineSeriesPartialOptions} */
-function tripOptions() {
-  return { ...averageOptions(), lineWidth: 2, lineStyle: LineStyle.Dashed, pointMarkersVisible: true };
-}
-
-/**
- * @param {number} decimals
- * @returns {import('lightweight-charts').PriceFormatCustom}
- */
-function priceFormat(decimals) {
-  return {
-    type: 'custom',
-    minMove: Number((10 ** -decimals).toFixed(decimals)),
-    formatter: (/** @type {number} */ price) => formatNumber(price, decimals),
-  };
-}
-
-/** @returns {import('lightweight-charts').PriceFormatCustom} */
-function volumeFormat() {
-  return { type: 'custom', minMove: 1e-8, formatter: formatVolume };
 }
