@@ -137,9 +137,9 @@ def test_a_week_opens_on_monday(tmp_path: Path):
 def test_the_real_candles_are_read_exactly_and_fast(real_klines: Path):
     slowest = 0.0
     for path in sorted(real_klines.glob("*.csv.gz")):
-        started = time.perf_counter()
+        started = time.process_time()
         klines = read_klines(path)
-        slowest = max(slowest, time.perf_counter() - started)
+        slowest = max(slowest, time.process_time() - started)
         lines = gzip.decompress(path.read_bytes()).decode().splitlines()
         assert len(klines.series) == len(lines)
         assert np.all(np.diff(klines.series.open_time) > 0)
@@ -298,9 +298,9 @@ def test_a_zip_holds_exactly_one_file(tmp_path: Path):
 def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "BTCUSDT-1h.zip"
     path.write_bytes(zipped({"a.csv": b"0" * 200_000_000}))
-    started = time.perf_counter()
+    started = time.process_time()
     assert refusal(path) == "BTCUSDT-1h.zip: has a line of more than 1000 characters"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     monkeypatch.setattr(kline_archive, "MOST_BYTES", 2**20)
     monkeypatch.setattr(kline_archive, "CHUNK_BYTES", 2**16)
     path = tmp_path / "BTCUSDT-1h.csv.gz"
