@@ -1,6 +1,7 @@
 """`python -m demo`: the whole app on the simulated exchange, with five models trading.
 
 The market runs faster than real time, and goes on where it was when the demo is started again.
+The environment may name another database (DEMO_DATABASE_PATH), PORT and DEMO_CLOCK_SPEED.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ SCRIPT_STEP_MINUTES = 20
 
 def main() -> int:
     """Start the exchange, make the models on the first start, and serve."""
+    database_path = Path(os.environ.get("DEMO_DATABASE_PATH", DATABASE))
     wall_ms = SystemClock().now_ms()
-    start_ms = max(wall_ms, _last_seen_ms(DATABASE) + MINUTE_MS)
+    start_ms = max(wall_ms, _last_seen_ms(database_path) + MINUTE_MS)
     start_ms -= start_ms % MINUTE_MS  # full minutes: charts begin with a whole candle
     speed = float(os.environ.get("DEMO_CLOCK_SPEED", SPEED))
     with simulated_exchange(start_ms, wall_ms, speed) as address:
         config = Config(
-            DATABASE_PATH=DATABASE,
+            DATABASE_PATH=database_path,
             MARKET=MarketKind.DEMO,
             BINANCE_API_URL=address,
             DEMO_CLOCK_START_MS=start_ms,
