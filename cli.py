@@ -47,7 +47,10 @@ def _fail(error: TradingSystemError) -> None:
 @click.command("serve")
 def serve_command() -> None:
     """Serve pages and API, and trade."""
-    serve(current_app._get_current_object())  # type: ignore[attr-defined]
+    try:
+        serve(current_app._get_current_object())  # type: ignore[attr-defined]
+    except TradingSystemError as error:
+        _fail(error)
 
 
 # ------------------------------------------------------------------------------- database

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,14 @@ class Event:
 
 
 class Listener:
-    """One subscriber's queue. `overflowed` says that it read too slowly and lost events."""
+    """One subscriber's queue. `overflowed` says that it read too slowly and lost events, `closed`
+    that no more will come."""
 
     def __init__(self, topics: Iterable[str]):
         self.topics = frozenset(topics)
         self.overflowed = False
-        self._queue: queue.Queue[Event] = queue.Queue(LISTENER_QUEUE)
+        self.closed = False
+        self._queue: queue.Queue[Event | None] = queue.Queue(LISTENER_QUEUE)
 
     def offer(self, event: Event) -> None:
         """Queue an event of its topics; never blocks the one who publishes."""
@@ -41,8 +44,14 @@ class Listener:
         except queue.Full:
             self.overflowed = True
 
+    def close(self) -> None:
+        """Tell the reader that no more will come, also when it waits."""
+        self.closed = True
+        with suppress(queue.Full):  # then it does not wait
+            self._queue.put_nowait(None)
+
     def next(self, timeout_seconds: float) -> Event | None:
-        """The next event, or None when none came in time."""
+        """The next event, or None when none came in time or the stream was closed."""
         try:
             return self._queue.get(timeout=timeout_seconds)
         except queue.Empty:
@@ -57,6 +66,7 @@ class EventStream:
         self._ids = itertools.count(1)
         self._kept: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._listeners: set[Listener] = set()
+        self._closed = False
 
     def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
         """Tell every listener of the topic."""
@@ -71,11 +81,21 @@ class EventStream:
         listener = Listener(topics)
         with self._lock:
             if after_id is not None:
+                newest = self._kept[-1].id if self._kept else 0
                 for event in self._kept:
-                    if event.id > after_id:
+                    if event.id > after_id or after_id > newest:  # the latter is an earlier start's
                         listener.offer(event)
             self._listeners.add(listener)
+            if self._closed:
+                listener.close()
         return listener
+
+    def close(self) -> None:
+        """End every listener's stream, and that of whoever comes later: the process ends."""
+        with self._lock:
+            self._closed = True
+            for listener in self._listeners:
+                listener.close()
 
     def leave(self, listener: Listener) -> None:
         """Unsubscribe."""

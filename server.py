@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 from types import FrameType
+from typing import Any
 
 from flask import Flask
 from waitress.server import create_server
 
+from config import Config
+from errors import Conflict
 from routes.services import EXTENSION, Services
 
 LARGEST_REQUEST_BYTES = 4_000_000
@@ -17,28 +20,28 @@ log = logging.getLogger(__name__)
 
 
 def serve(app: Flask) -> None:
-    """Serve until SIGTERM or Ctrl-C; a cycle that is running is finished, nothing else starts."""
+    """Serve until SIGTERM or Ctrl-C; a cycle that is running is finished, nothing else starts.
+
+    Raises MigrationError where the database cannot be used, Conflict where the port is taken.
+    """
     services: Services = app.extensions[EXTENSION]
     config = services.config
     services.database.upgrade()
-    server = create_server(
-        app,
-        host=config.HOST,
-        port=config.PORT,
-        threads=config.SERVER_THREADS,
-        ident=None,
-        max_request_body_size=LARGEST_REQUEST_BYTES,
-        clear_untrusted_proxy_headers=True,
-    )
-    signal.signal(signal.SIGTERM, _end)
+    server = _listening(app, config)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        services.events.close()  # the server waits for its answers, and a page's stream has no end
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
     services.backtests.resume()
     if config.TRADING_LOOP == "on":
         services.loop.start()
-    host = f"[{config.HOST}]" if ":" in config.HOST else config.HOST
-    print(f"\n  Open http://{host}:{server.effective_port}\n", flush=True)  # noqa: T201
+    print(f"\n  Open {_address(server)}\n", flush=True)  # noqa: T201
     try:
         server.run()
-    except (KeyboardInterrupt, SystemExit):
+    except SystemExit:
         log.info("ending")
     finally:
         server.close()
@@ -46,5 +49,28 @@ def serve(app: Flask) -> None:
         services.backtests.stop()
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def _listening(app: Flask, config: Config) -> Any:
+    try:
+        return create_server(
+            app,
+            host=config.HOST,
+            port=config.PORT,
+            threads=config.SERVER_THREADS,
+            ident=None,
+            max_request_body_size=LARGEST_REQUEST_BYTES,
+            clear_untrusted_proxy_headers=True,
+        )
+    except OSError as error:
+        raise Conflict(
+            f"Port {config.PORT} of {config.HOST} cannot be listened on: {error.strerror}.",
+            code="port_taken",
+        ) from error
+
+
+def _address(server: Any) -> str:
+    """Where it listens; `localhost` may be two addresses, of which this is the first."""
+    if hasattr(server, "effective_listen"):
+        host, port = server.effective_listen[0]
+    else:
+        host, port = server.effective_host, server.effective_port
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -143,7 +143,7 @@ def stream(query: StreamQuery) -> Response:
 
 def _events(app: Services, listener: Listener) -> Iterator[str]:
     yield "retry: 2000\n\n"
-    while not listener.overflowed:
+    while not (listener.overflowed or listener.closed):
         event = listener.next(HEARTBEAT_SECONDS)
         if event is None:
             yield ": still here\n\n"

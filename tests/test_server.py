@@ -1,0 +1,138 @@
+"""The real process: it says where it is, answers, ends when told to, and goes on where it was."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from clock import SystemClock
+from exchange_simulator.generated_market import GeneratedMarket
+from exchange_simulator.server import SimulatorServer
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, "-m", "flask", "--app", "app", "serve"]
+MODEL = {"name": "Holder", "trader": "buy_and_hold", "coins": ["BTC"], "cycle_minutes": 1}
+
+
+@pytest.fixture
+def exchange() -> Iterator[SimulatorServer]:
+    """The exchange at the wall's time, which is the process's."""
+    with SimulatorServer(GeneratedMarket(seed=7), SystemClock()) as server:
+        yield server
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    return os.environ | {
+        "DATABASE_PATH": str(folder / "trading.db"),
+        "BINANCE_API_URL": "http://127.0.0.1:9",
+        "PORT": "0",
+        "TRADING_LOOP": "on",
+        "PRICE_POLL_SECONDS": "0.2",
+        "LOG_LEVEL": "WARNING",
+        **settings,
+    }
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and its address."""
+    process = subprocess.Popen(
+        COMMAND, cwd=ROOT, env=environment(folder, **settings),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        said = ""
+        while "http://" not in said:
+            line = process.stdout.readline()
+            assert line, process.communicate()[1]
+            said += line
+        address = re.search(r"Open (http://\S+:\d+)\n", said)
+        assert address is not None, said
+        yield process, address[1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> float:
+    """Ask it to end; how long that took."""
+    began = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(20) == 0
+    return time.monotonic() - began
+
+
+def test_it_trades_ends_when_told_and_goes_on_where_it_was(
+    tmp_path: Path, exchange: SimulatorServer
+):
+    settings = {"BINANCE_API_URL": exchange.url}
+    with serving(tmp_path, **settings) as (process, address):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+        model_id = requests.post(f"{address}/api/models", json=MODEL, timeout=5).json()["id"]
+        health = requests.get(f"{address}/api/health", timeout=5).json()
+        assert health["scheduler"]["running"] is True
+        assert health["scheduler"]["next_cycle"] is not None
+        ran = requests.post(f"{address}/api/models/{model_id}/execute", json={}, timeout=10).json()
+        assert (ran["success"], len(ran["executions"])) == (True, 1)
+        with closing(requests.get(f"{address}/api/stream", stream=True, timeout=5)) as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == b"retry: 2000"
+            assert any(line == b"event: price" for line in lines)
+            assert end(process) < 4  # also while a page listens
+            assert b"".join(lines) is not None  # the stream has an end, and is no broken one
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    with serving(tmp_path, **settings) as (process, address):
+        portfolio = requests.get(f"{address}/api/models/{model_id}/portfolio", timeout=5).json()
+        assert [held["coin"] for held in portfolio["portfolio"]["positions"]] == ["BTC"]
+        assert end(process, signal.SIGINT) < 4
+
+
+def test_it_listens_by_the_name_of_the_loopback_too(tmp_path: Path):
+    with serving(tmp_path, HOST="localhost", TRADING_LOOP="off") as (process, address):
+        health = requests.get(f"{address}/api/health", timeout=5).json()
+        assert health["scheduler"] == {"running": False, "next_cycle": None}
+        end(process)
+
+
+def refused(folder: Path, **settings: str) -> str:
+    """What it says when it does not start."""
+    done = subprocess.run(
+        COMMAND, cwd=ROOT, env=environment(folder, **settings),
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = refused(tmp_path, PORT=port)
+    assert said.startswith("Error: ")
+    assert port in said
+    assert "Traceback" not in said
+
+
+def test_a_database_that_is_none_is_one_sentence(tmp_path: Path):
+    (tmp_path / "trading.db").write_text("My holiday notes. " * 500)
+    said = refused(tmp_path)
+    assert said.startswith("Error: ")
+    assert "cannot be used as a database" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7"])
+def test_it_does_not_start_on_an_address_that_others_reach(tmp_path: Path, host: str):
+    assert "listens on the loopback alone" in refused(tmp_path, HOST=host)
+    assert not (tmp_path / "trading.db").exists()
