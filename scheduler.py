@@ -8,6 +8,7 @@ of that time is gone.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from trading_engine import TradingDesk
 CYCLE_THREADS = 8
 VALUE_EVERY_MINUTES = 1
 MISFIRE_SECONDS = 30
+MODEL_JOB = "model-"  # how the ids of the models' jobs begin
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class TradingLoop:
                 "coalesce": True, "max_instances": 1, "misfire_grace_time": MISFIRE_SECONDS,
             },
         )  # fmt: skip
+        self._sync_lock = threading.Lock()  # requests change models at the same time
         self._prices.on_prices(self.check_exits)
 
     @property
@@ -97,17 +100,17 @@ class TradingLoop:
         """While running: a job for every enabled model on its cycle, and no other."""
         if not self.running:
             return
-        wanted = {
-            _job_id(model): model
-            for model in models.list_models(self._database.connection)
-            if model.enabled
-        }
-        for job in self._scheduler.get_jobs():
-            if job.id.startswith("model-") and job.id not in wanted:
-                job.remove()
-        present = {job.id for job in self._scheduler.get_jobs()}
-        for job_id, model in wanted.items():
-            if job_id not in present:
+        with self._sync_lock:
+            wanted = {
+                _job_id(model): model
+                for model in models.list_models(self._database.connection)
+                if model.enabled
+            }
+            present = {job.id for job in self._scheduler.get_jobs() if job.id.startswith(MODEL_JOB)}
+            for job_id in present - wanted.keys():
+                self._scheduler.remove_job(job_id)
+            for job_id in wanted.keys() - present:
+                model = wanted[job_id]
                 self._scheduler.add_job(
                     self._run_cycle, AlignedTrigger(self._clock, model.cycle_minutes),
                     args=[model.id, model.cycle_minutes], id=job_id,
@@ -116,7 +119,7 @@ class TradingLoop:
     def next_cycle_at(self) -> datetime | None:
         """The real time of the next cycle of any model."""
         times = [
-            _next_time(job) for job in self._scheduler.get_jobs() if job.id != "account-values"
+            _next_time(job) for job in self._scheduler.get_jobs() if job.id.startswith(MODEL_JOB)
         ]
         return min((time for time in times if time is not None), default=None)
 
@@ -124,7 +127,10 @@ class TradingLoop:
         """Let every model with an open position in one of these coins look at its exits."""
         for model_id, held in books.held_coins(self._database.connection).items():
             if prices.keys() & set(held):
-                self._desk.engine(model_id).check_exits(prices)
+                try:
+                    self._desk.engine(model_id).check_exits(prices)
+                except Exception:  # the edge: one model's trouble must not leave others unwatched
+                    log.exception("the exits of model %s could not be checked", model_id)
 
     def _run_cycle(self, model_id: int, cycle_minutes: int) -> None:
         step_ms = cycle_minutes * MINUTE_MS
@@ -136,12 +142,15 @@ class TradingLoop:
 
     def _record_values(self) -> None:
         for model in models.list_models(self._database.connection):
-            self._desk.engine_of(model).record_value()
+            try:
+                self._desk.engine_of(model).record_value()
+            except Exception:  # the edge: one model's trouble must not stop the others' curves
+                log.exception("the value of model %s could not be recorded", model.id)
 
 
 def _job_id(model: TradingModel) -> str:
     """A model's job; another cycle is another job."""
-    return f"model-{model.id}-every-{model.cycle_minutes}"
+    return f"{MODEL_JOB}{model.id}-every-{model.cycle_minutes}"
 
 
 def _next_time(job: Job) -> datetime | None:
