@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from clock import AcceleratedClock, SystemClock
 from domain import Clock
 
+SOURCES = ("binance",)  # those that there are fetchers for
+KINDS_OF_DATA = ("price", "klines", "depth")
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -42,7 +44,7 @@ class Config(BaseSettings):
     BINANCE_API_URL: str = Field("", description="Another base URL; empty is Binance's own")
     SOURCE_TIMEOUT_SECONDS: float = Field(4.0, gt=0, le=60)
     DATA_SOURCE_PRIORITY: dict[str, list[str]] = Field(
-        default={"price": ["binance"], "klines": ["binance"], "depth": ["binance"]}
+        default={}, validate_default=True, description="Sources by kind of data, first choice first"
     )
     CACHE_PRICE_TTL: float = Field(10.0, gt=0, description="Seconds that a price counts as fresh")
     CACHE_KLINE_TTL: float = Field(60.0, gt=0, description="Seconds that the newest bars are kept")
@@ -63,6 +65,23 @@ class Config(BaseSettings):
         if host not in LOOPBACK_HOSTS:
             raise ValueError("the app has no login yet and listens on the loopback alone")
         return host
+
+    @field_validator("DATA_SOURCE_PRIORITY")
+    @classmethod
+    def _every_kind_has_a_source(cls, priority: dict[str, list[str]]) -> dict[str, list[str]]:
+        """A kind that is not named keeps every source."""
+        for kind, sources in priority.items():
+            if kind not in KINDS_OF_DATA:
+                raise ValueError(f"{kind!r} is none of {', '.join(KINDS_OF_DATA)}")
+            if not sources or not set(sources) <= set(SOURCES):
+                raise ValueError(f"{kind} takes one or more of {', '.join(SOURCES)}")
+        return {kind: list(SOURCES) for kind in KINDS_OF_DATA} | priority
+
+    @model_validator(mode="after")
+    def _streams_leave_threads_for_answers(self) -> Config:
+        if self.STREAM_CONNECTIONS >= self.SERVER_THREADS:
+            raise ValueError("STREAM_CONNECTIONS must be less than SERVER_THREADS")
+        return self
 
     @model_validator(mode="after")
     def _demo_clock_is_whole(self) -> Config:

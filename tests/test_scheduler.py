@@ -178,9 +178,19 @@ def test_without_models_no_cycle_is_due(loop: TradingLoop):
     assert loop.next_cycle_at() is None
 
 
-def test_many_requests_that_sync_at_once_do_not_clash(loop: TradingLoop, database: Database):
+def test_many_requests_that_sync_at_once_do_not_clash(
+    loop: TradingLoop, database: Database, monkeypatch: pytest.MonkeyPatch
+):
     loop.start()
     ready = threading.Barrier(8)
+    get_jobs = loop._scheduler.get_jobs
+
+    def slowly() -> list[Any]:
+        found = get_jobs()
+        time.sleep(0.002)  # somebody else comes in between
+        return found
+
+    monkeypatch.setattr(loop._scheduler, "get_jobs", slowly)
 
     def add_one(number: int) -> None:
         try:

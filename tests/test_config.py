@@ -1,0 +1,106 @@
+"""The configuration: the environment over `.env` over the defaults, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from clock import AcceleratedClock, SystemClock
+from config import Config, MarketKind
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without `.env`, and an environment that names none of the settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in Config.model_fields:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_anything_it_is_a_live_market_on_the_loopback():
+    config = Config()
+    assert (config.HOST, config.PORT, config.MARKET) == ("127.0.0.1", 5000, MarketKind.LIVE)
+    assert str(config.DATABASE_PATH) == "instance/trading.db"
+    assert config.DATA_SOURCE_PRIORITY == {
+        "price": ["binance"], "klines": ["binance"], "depth": ["binance"],
+    }  # fmt: skip
+    assert isinstance(config.clock(), SystemClock)
+
+
+def test_the_environment_overrides_the_file_and_the_file_the_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    Path(".env").write_text("PORT=6000\nCACHE_PRICE_TTL=3\nSOMETHING_ELSE=1\n# A comment\n")
+    monkeypatch.setenv("PORT", "7000")
+    monkeypatch.setenv("DATABASE_PATH", "/data/mine.db")
+    monkeypatch.setenv("DATA_SOURCE_PRIORITY", '{"price": ["binance"]}')
+    config = Config(SERVER_THREADS=99)
+    assert (config.PORT, config.CACHE_PRICE_TTL, config.SERVER_THREADS) == (7000, 3.0, 99)
+    assert str(config.DATABASE_PATH) == "/data/mine.db"
+    # A kind of data that is not named keeps its sources.
+    assert config.DATA_SOURCE_PRIORITY["klines"] == ["binance"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_it_listens_on_the_loopback(host: str):
+    assert Config(HOST=host).model_dump()["HOST"] == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.7", "127.0.0.1.evil.example"])
+def test_any_other_address_is_refused(host: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOST", host)
+    with pytest.raises(ValidationError, match="listens on the loopback alone"):
+        Config()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"PORT": 65_536},
+        {"PORT": "five"},
+        {"SERVER_THREADS": 1},
+        {"STREAM_CONNECTIONS": 0},
+        {"TRADING_LOOP": "maybe"},
+        {"LOG_LEVEL": "LOUD"},
+        {"SOURCE_TIMEOUT_SECONDS": 0},
+        {"CACHE_PRICE_TTL": -1},
+        {"PRICE_POLL_SECONDS": 0},
+        {"DEFAULT_TRADE_FEE_RATE": 1},
+        {"BACKTEST_WORKERS": 0},
+        {"MARKET": "casino"},
+        {"DEMO_CLOCK_SPEED": 0},
+        {"DEMO_CLOCK_START_MS": 1},
+        {"DEMO_CLOCK_WALL_START_MS": 1},
+        {"DATA_SOURCE_PRIORITY": {"price": []}},
+        {"DATA_SOURCE_PRIORITY": {"price": ["mtgox"]}},
+        {"DATA_SOURCE_PRIORITY": {"rumours": ["binance"]}},
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_be_is_refused_by_name(wrong: dict[str, Any]):
+    with pytest.raises(ValidationError) as refused:
+        Config(**wrong)
+    (name,) = wrong
+    assert name in str(refused.value)
+
+
+def test_more_streams_than_threads_would_leave_nobody_to_answer():
+    with pytest.raises(ValidationError, match="STREAM_CONNECTIONS"):
+        Config(SERVER_THREADS=8, STREAM_CONNECTIONS=8)
+    assert Config(SERVER_THREADS=8, STREAM_CONNECTIONS=7)
+
+
+def test_a_demo_market_has_a_clock_of_its_own():
+    wall_ms = SystemClock().now_ms()
+    config = Config(
+        MARKET="demo", DEMO_CLOCK_START_MS=0, DEMO_CLOCK_WALL_START_MS=wall_ms, DEMO_CLOCK_SPEED=30
+    )
+    clock = config.clock()
+    assert isinstance(clock, AcceleratedClock)
+    assert (clock.start_ms, clock.wall_start_ms, clock.speed) == (0, wall_ms, 30)
+
+
+def test_a_configuration_does_not_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        Config().PORT = 1  # type: ignore[misc]
