@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import ledger
 from domain import Entry, Position, TradingModel
-from errors import OrderRefused
+from errors import LedgerMismatch, OrderRefused
 from ledger import Account
 from repositories import books
 
@@ -24,19 +24,21 @@ class AuditResult:
 
 def audit(connection: sqlite3.Connection, model: TradingModel) -> AuditResult:
     """Replay a model's trades from its initial capital and compare each row and the result."""
+    try:
+        booked = books.all_entries(connection, model.id)
+        stored = books.load_account(connection, model.id)
+    except LedgerMismatch as mismatch:
+        return AuditResult(model, 0, (mismatch.message,))
     account = Account.opened_with(model.initial_capital)
-    booked = books.all_entries(connection, model.id)
     for trade in booked:
-        fill = trade.entry.fill
         try:
-            account, entry = ledger.post(account, fill)
+            account, entry = ledger.post(account, trade.entry.fill)
         except OrderRefused as refusal:
             said = f"trade {trade.id} cannot be booked: {refusal.message}"
             return AuditResult(model, len(booked), (said,))
         differences = _row_differences(trade.id, trade.entry, entry)
         if differences:
             return AuditResult(model, len(booked), tuple(differences))
-    stored = books.load_account(connection, model.id)
     return AuditResult(model, len(booked), tuple(_account_differences(stored, account)))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -50,7 +51,8 @@ class AccountValue:
 
 
 def load_account(connection: sqlite3.Connection, model_id: int) -> Account:
-    """The account as it is booked, with its positions. Raises LedgerMismatch where there is none."""
+    """The account as it is booked, with its positions. Raises LedgerMismatch where there is none, or
+    it cannot be read."""
     row = connection.execute(
         "SELECT a.*, m.initial_capital FROM accounts a JOIN models m ON m.id = a.model_id "
         "WHERE a.model_id = ?",
@@ -61,14 +63,15 @@ def load_account(connection: sqlite3.Connection, model_id: int) -> Account:
     positions = connection.execute(
         "SELECT * FROM positions WHERE model_id = ? ORDER BY coin", (model_id,)
     )
-    return Account(
-        initial_capital=Decimal(row["initial_capital"]),
-        cash=Decimal(row["cash"]),
-        positions={position["coin"]: _position(position) for position in positions},
-        realized_pnl=Decimal(row["realized_pnl"]),
-        fees_paid=Decimal(row["fees_paid"]),
-        funding_paid=Decimal(row["funding_paid"]),
-    )
+    with _reading(f"The account of model {model_id}"):
+        return Account(
+            initial_capital=Decimal(row["initial_capital"]),
+            cash=Decimal(row["cash"]),
+            positions={position["coin"]: _position(position) for position in positions},
+            realized_pnl=Decimal(row["realized_pnl"]),
+            fees_paid=Decimal(row["fees_paid"]),
+            funding_paid=Decimal(row["funding_paid"]),
+        )
 
 
 def load_marks(connection: sqlite3.Connection, model_id: int) -> dict[str, Mark]:
@@ -260,6 +263,15 @@ def record_value(
 # -------------------------------------------------------------------------- rows and objects
 
 
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Raises LedgerMismatch for a row that this app cannot have written."""
+    try:
+        yield
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise LedgerMismatch(f"{what} cannot be read: it has been changed from outside.") from error
+
+
 def _text(amount: Decimal) -> str:
     """Exact decimal text, never in scientific notation."""
     return f"{amount:f}"
@@ -310,21 +322,22 @@ def _position_row(
 
 
 def _trade(row: sqlite3.Row) -> BookedTrade:
-    fill = Fill(
-        kind=FillKind(row["kind"]),
-        coin=row["coin"],
-        side=Side(row["side"]),
-        quantity=Decimal(row["quantity"]),
-        price=Decimal(row["price"]),
-        time_ms=row["timestamp"],
-        leverage=Decimal(row["leverage"]),
-        fee=Decimal(row["fee"]),
-        reason=Reason(row["reason"]),
-        exits=_exits(row),
-        decision_id=row["decision_id"],
-    )
-    entry = Entry(fill, Decimal(row["gross"]), Decimal(row["pnl"]), Decimal(row["cash_after"]))
-    return BookedTrade(row["id"], row["model_id"], entry, row["justification"])
+    with _reading(f"Trade {row['id']}"):
+        fill = Fill(
+            kind=FillKind(row["kind"]),
+            coin=row["coin"],
+            side=Side(row["side"]),
+            quantity=Decimal(row["quantity"]),
+            price=Decimal(row["price"]),
+            time_ms=row["timestamp"],
+            leverage=Decimal(row["leverage"]),
+            fee=Decimal(row["fee"]),
+            reason=Reason(row["reason"]),
+            exits=_exits(row),
+            decision_id=row["decision_id"],
+        )
+        entry = Entry(fill, Decimal(row["gross"]), Decimal(row["pnl"]), Decimal(row["cash_after"]))
+        return BookedTrade(row["id"], row["model_id"], entry, row["justification"])
 
 
 def _account_value(row: sqlite3.Row) -> AccountValue:
