@@ -19,17 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from backtest_report import build_report
-
 from backtest_request import BacktestRequest, ResolvedBacktest, with_leverage
 from backtesting import BacktestEngine, Cancelled
 from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
-from domain import Clock, Coin, KlineSeries
+from domain import Clock, Coin, Instrument, KlineSeries
 from errors import Conflict, InvalidInput, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
-from paper_execution import Instrument
-from repositories import backtests, coins, klines, models
+from repositories import backtests, coins, klines, models, pools
 from repositories.backtests import BacktestRecord
 from repositories.klines import KlineKey
 from risk import RiskName
@@ -122,7 +120,7 @@ class BacktestJobs:
         terms = request.model_dump(include=set(ResolvedBacktest.model_fields))
         if request.model_id is not None:
             model = models.get(connection, request.model_id)
-            pool = [coin.symbol for coin in coins.pool(connection, model.id)]
+            pool = [coin.symbol for coin in pools.enterable(connection, model.id)]
             trader, params, risk = model.trader, {**model.params, **request.params}, model.risk
         else:
             assert request.trader is not None  # the request's own check

@@ -27,6 +27,7 @@ from domain import (
     Decision,
     Entry,
     FloatArray,
+    Instrument,
     Interval,
     KlineSeries,
     Portfolio,
@@ -39,7 +40,6 @@ from exits import ExitHit
 from ledger import Account
 from paper_execution import (
     ExecutionRules,
-    Instrument,
     Outcome,
     closes_first,
     execute,

@@ -7,17 +7,16 @@ protocol does not allow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from domain import FloatArray, Interval, KlineSeries, OrderBook, Ticker
+from domain import FloatArray, Instrument, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
 from errors import SourceBadAnswer
 from kline_validation import float64_keeps, impossible, is_decimal, off_grid
-from paper_execution import Instrument
 
 Json = Any
 Level = tuple[Decimal, Decimal]
@@ -25,17 +24,6 @@ Level = tuple[Decimal, Decimal]
 SOURCE = "binance"
 LATEST_MS = 10**14  # the year 5138: a later time is no time in milliseconds
 NOT_A_NUMBER = float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class VenueInstrument:
-    """A pair that the venue lists: what is traded for what, whether now, and by which rules."""
-
-    symbol: str
-    base: str
-    quote: str
-    is_trading: bool
-    instrument: Instrument
 
 
 def rows(answer: Json) -> list[Json]:

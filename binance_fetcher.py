@@ -22,8 +22,8 @@ from binance.exceptions import BinanceRequestException
 from requests.adapters import HTTPAdapter
 
 import binance_answers as answers
-from binance_answers import Json, VenueInstrument
-from domain import MINUTE_MS, Clock, Interval, KlineSeries, OrderBook, Ticker
+from binance_answers import Json
+from domain import MINUTE_MS, Clock, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
 from errors import (
     InvalidInput,
     SourceBadAnswer,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 from tqdm import tqdm
 
-from errors import Conflict, DataError, TradingSystemError
+from errors import Conflict, DataError, MigrationError, TradingSystemError
 from kline_archive import ArchivedKlines, read_klines
 from kline_store import KlineStore
 from ledger_audit import audit
@@ -38,7 +39,7 @@ def _services() -> Services:
     return found
 
 
-def _fail(error: TradingSystemError) -> None:
+def _fail(error: TradingSystemError) -> NoReturn:
     """One sentence and a status; never a trace."""
     click.echo(f"Error: {error.message}", err=True)
     sys.exit(1)
@@ -86,7 +87,10 @@ def backup(target: Path) -> None:
     """Copy the whole database to TARGET, also while the app is writing."""
     if target.exists():
         _fail(Conflict(f"{target} is there already."))
-    click.echo(f"copied to {_services().database.backup(target)}")
+    try:
+        click.echo(f"copied to {_services().database.backup(target)}")
+    except TradingSystemError as error:
+        _fail(error)
 
 
 # --------------------------------------------------------------------------------- klines
@@ -97,10 +101,16 @@ def backup(target: Path) -> None:
 def import_klines(paths: tuple[Path, ...]) -> None:
     """Take candles from files in Binance's archive format, or from folders of them."""
     services = _services()
-    services.database.upgrade()
+    files = _archive_files(paths)
+    if not files:
+        _fail(DataError(f"There are no candle files ({', '.join(ARCHIVE_ENDINGS)}) there."))
+    try:
+        services.database.upgrade()
+    except TradingSystemError as error:
+        _fail(error)
     store = KlineStore(services.database)
     failed = 0
-    for path in tqdm(_archive_files(paths), unit="file", disable=None):
+    for path in tqdm(files, unit="file", disable=None):
         try:
             archived = read_klines(path)
             _store(services, store, archived)
@@ -142,7 +152,13 @@ def _store(services: Services, store: KlineStore, archived: ArchivedKlines) -> N
 @ledger_commands.command("verify")
 def verify() -> None:
     """Replay every model's trades and compare the books with what they give, to the last digit."""
-    connection = _services().database.connection
+    database = _services().database
+    try:
+        if any(row.applied_at is None for row in database.status()):
+            raise MigrationError("The database is not up to date: run `flask db upgrade`.")
+    except TradingSystemError as error:
+        _fail(error)
+    connection = database.connection
     wrong = 0
     for model in models.list_models(connection, include_archived=True):
         result = audit(connection, model)

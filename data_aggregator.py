@@ -15,15 +15,25 @@ from typing import Protocol, TypeVar
 
 from clock import SystemClock
 from database import Database
-from domain import Clock, Coin, CoinMarket, Interval, KlineSeries, OrderBook, Ticker
+from domain import (
+    Clock,
+    Coin,
+    CoinMarket,
+    Instrument,
+    Interval,
+    KlineSeries,
+    OrderBook,
+    Ticker,
+    VenueInstrument,
+)
 from errors import InvalidInput, SourceError, SourceUnavailable
 from kline_store import Coverage, KlineStore
-from paper_execution import Instrument
 from repositories import coins as coin_rows
+from repositories import instruments
 
 UNKNOWN_SYMBOL = "unknown_symbol"  # the code of a refusal that is no failure of the source
 MOST_BARS_A_REQUEST = 1_100_000
-INSTRUMENTS_KEPT_MS = 3_600_000
+LISTINGS_KEPT_MS = 3_600_000
 WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
 # A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
 SETTLING_MS = 5_000
@@ -32,25 +42,21 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class VenueInstrument(Protocol):
-    """A venue's listing of a symbol."""
-
-    @property
-    def instrument(self) -> Instrument:
-        """Its trading rules."""
-
-
-class MarketSource(Protocol):
-    """A fetcher of one venue, asked with the venue's own symbols."""
+class PriceSource(Protocol):
+    """A fetcher of prices, asked with the venue's own symbols."""
 
     name: str
+
+    def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
+        """Latest prices of those symbols that the venue knows, in one call."""
+
+
+class MarketSource(PriceSource, Protocol):
+    """A fetcher of a whole exchange."""
 
     @property
     def dropped_rows(self) -> int:
         """How many unsound rows it has had to leave out so far."""
-
-    def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
-        """Latest prices of those symbols that the venue knows, in one call."""
 
     def klines(
         self, symbol: str, interval: Interval, start_ms: int | None, end_ms: int | None,
@@ -146,9 +152,11 @@ class MultiSourceDataAggregator:
         *,
         wall_clock: Clock | None = None,
         price_ttl_seconds: float = 10.0,
+        price_sources: Mapping[str, PriceSource] | None = None,
     ):
         self._database = database
         self._sources = sources
+        self._price_sources: dict[str, PriceSource] = {**sources, **(price_sources or {})}
         self._priority = priority
         self._clock = clock
         self._wall_clock = wall_clock or SystemClock()
@@ -158,9 +166,9 @@ class MultiSourceDataAggregator:
         self._price_flight = SingleFlight()
         self._kline_flights: dict[tuple[str, Interval], SingleFlight] = {}
         self._kline_flights_lock = threading.Lock()
-        self._instruments: tuple[int, Mapping[str, VenueInstrument]] | None = None
-        self._instrument_flight = SingleFlight()
-        self._health = {name: SourceHealth(name) for name in sources}
+        self._listings: dict[str, tuple[int, Mapping[str, VenueInstrument]]] = {}
+        self._listing_flights = {name: SingleFlight() for name in sources}
+        self._health = {name: SourceHealth(name) for name in self._price_sources}
 
     # ------------------------------------------------------------------------------- prices
 
@@ -218,7 +226,7 @@ class MultiSourceDataAggregator:
         coins = self._coins(self._old(wanted, limit))  # who waited finds what was fetched meanwhile
         missing = dict(coins)
         failures: list[SourceError] = []
-        for source in self._sources_for("price"):
+        for source in self._sources_of_prices():
             names = venue_symbols(source.name, missing.values())
             if not names:
                 continue
@@ -236,7 +244,7 @@ class MultiSourceDataAggregator:
         if failures and len(missing) == len(coins):
             raise _all_failed(f"prices of {', '.join(list(coins)[:5])}", failures)
 
-    def _ask_prices(self, source: MarketSource, names: Sequence[str]) -> dict[str, Ticker]:
+    def _ask_prices(self, source: PriceSource, names: Sequence[str]) -> dict[str, Ticker]:
         return self._ask(source, lambda: source.prices(names))
 
     # ------------------------------------------------------------------------------- klines
@@ -464,35 +472,83 @@ class MultiSourceDataAggregator:
         return self._ask(source, lambda: source.depth(venue_symbol, limit))
 
     def instruments(self, symbols: Iterable[str]) -> dict[str, Instrument]:
-        """Lot size and minimum notional of those coins whose venue says so.
+        """Lot size and minimum notional of those coins whose first venue says so.
 
-        Asked once an hour. Raises SourceError when they have never been had.
+        Raises SourceError when that venue's list has never been had.
         """
-        source = self._sources_for("price")[0]
-        if self._instruments_are_old():
-            try:
-                self._instrument_flight.run(lambda: self._fetch_instruments(source))
-            except SourceError:
-                if self._instruments is None:
-                    raise
-                log.warning("instruments could not be refreshed; the last known are used")
-        assert self._instruments is not None  # fetched, or had before
-        listed = self._instruments[1]
-        names = venue_symbols(source.name, self._coins(list(symbols)).values())
+        source = self._priority["price"][0]
+        listed = self.listings(source)
+        names = venue_symbols(source, self._coins(list(symbols)).values())
         return {
             symbol: listed[venue_symbol].instrument
             for venue_symbol, symbol in names.items()
             if venue_symbol in listed
         }
 
-    def _instruments_are_old(self) -> bool:
-        known = self._instruments
-        return known is None or self._wall_clock.now_ms() - known[0] > INSTRUMENTS_KEPT_MS
+    def listings(self, source: str) -> Mapping[str, VenueInstrument]:
+        """Every pair that a venue lists, by its own symbols; asked for once an hour and kept.
 
-    def _fetch_instruments(self, source: MarketSource) -> None:
-        if self._instruments_are_old():  # who waited finds what was fetched meanwhile
-            listed = self._ask(source, source.instruments)
-            self._instruments = (self._wall_clock.now_ms(), listed)
+        Raises SourceError when the list has never been had.
+        """
+        if self._listing_is_old(source):
+            try:
+                self._listing_flights[source].run(lambda: self._fetch_listings(source))
+            except SourceError:
+                if source not in self._listings:
+                    raise
+                log.warning("what %s lists could not be refreshed; the last list is used", source)
+        return self._listings[source][1]
+
+    def trading_venues(self, coins: Iterable[Coin]) -> dict[str, dict[str, bool]]:
+        """For each coin, whether it trades now on each venue that it has a symbol on.
+
+        By the lists as they were last had; a venue whose list never was is left out.
+        """
+        chosen = list(coins)
+        venues: dict[str, dict[str, bool]] = {coin.symbol: {} for coin in chosen}
+        for name in self._sources:
+            if self._had_listing_ms(name) is None:
+                continue
+            listed = self._listings[name][1]
+            for venue_symbol, symbol in venue_symbols(name, chosen).items():
+                found = listed.get(venue_symbol)
+                venues[symbol][name] = found is not None and found.is_trading
+        return venues
+
+    def _listing_is_old(self, source: str) -> bool:
+        had_ms = self._had_listing_ms(source)
+        return had_ms is None or self._wall_clock.now_ms() - had_ms > LISTINGS_KEPT_MS
+
+    def _had_listing_ms(self, source: str) -> int | None:
+        """When a venue's list was last had, by this process or by an earlier one."""
+        if source not in self._listings:
+            fetched_at = instruments.fetched_at(self._database.connection, source)
+            if fetched_at is None:
+                return None
+            stored = instruments.of_source(self._database.connection, source)
+            self._listings[source] = (fetched_at, stored)
+        return self._listings[source][0]
+
+    def _fetch_listings(self, source: str) -> None:
+        if not self._listing_is_old(source):
+            return  # who waited finds what was fetched meanwhile
+        listed = self._ask(self._sources[source], self._sources[source].instruments)
+        now_ms = self._wall_clock.now_ms()
+        with self._database.transaction() as connection:
+            instruments.replace_list(connection, source, listed.values(), now_ms)
+        self._listings[source] = (now_ms, listed)
+
+    def check_sources(self, coin: Coin) -> dict[str, Ticker | SourceError | None]:
+        """What each source says of a coin now: its price, why not, or None without a symbol."""
+        answers: dict[str, Ticker | SourceError | None] = {}
+        for name, source in self._price_sources.items():
+            answers[name] = None
+            for venue_symbol in venue_symbols(name, [coin]):
+                try:
+                    answers[name] = self._ask_prices(source, [venue_symbol])[venue_symbol]
+                except SourceError as error:
+                    answers[name] = error
+        return answers
 
     # ------------------------------------------------------------------------------ sources
 
@@ -500,10 +556,14 @@ class MultiSourceDataAggregator:
         """How each source has done."""
         return list(self._health.values())
 
+    def _sources_of_prices(self) -> list[PriceSource]:
+        names = self._priority["price"]
+        return [self._price_sources[name] for name in names if name in self._price_sources]
+
     def _sources_for(self, kind: str) -> list[MarketSource]:
         return [self._sources[name] for name in self._priority[kind] if name in self._sources]
 
-    def _ask(self, source: MarketSource, question: Callable[[], Answer]) -> Answer:
+    def _ask(self, source: PriceSource, question: Callable[[], Answer]) -> Answer:
         """Put a question to a source and remember how it went."""
         try:
             answer = question()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain import Clock
-from errors import MigrationError
+from errors import DataError, MigrationError
 from timestamps import iso_utc
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -119,7 +119,8 @@ class Database:
         """Apply what is missing, in order, all of it in one transaction; returns what was applied.
 
         A file that holds anything is backed up first, beside itself. Raises MigrationError when
-        an applied migration's text has changed or one fails; the file is then as it was.
+        an applied migration's text has changed or one fails, DataError when it cannot be backed
+        up; the file is then as it was.
         """
         missing = self._missing()
         if not missing:
@@ -149,9 +150,20 @@ class Database:
         return rows
 
     def backup(self, target: Path) -> Path:
-        """A consistent copy of the whole database in `target`, made while others go on writing."""
-        with closing(sqlite3.connect(target)) as copy:
-            self.connection.backup(copy)
+        """A consistent copy of the whole database in `target`, made while others go on writing.
+
+        It stands there when it is whole. Raises DataError where it cannot be made.
+        """
+        if not self.path.exists():
+            raise DataError(f"There is no database at {self.path}.")
+        unfinished = target.with_name(f"{target.name}.part")
+        try:
+            unfinished.unlink(missing_ok=True)  # of an earlier copy that was cut off
+            with closing(sqlite3.connect(unfinished)) as copy:
+                self.connection.backup(copy)
+            unfinished.replace(target)
+        except (sqlite3.Error, OSError) as error:
+            raise DataError(f"{self.path} cannot be copied to {target}: {error}.") from error
         return target
 
     def _missing(self) -> list[Migration]:

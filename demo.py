@@ -21,7 +21,7 @@ from clock import SystemClock
 from config import Config, MarketKind
 from database import Database
 from domain import MINUTE_MS, Interval, TradingModel
-from repositories import books, coins, models
+from repositories import books, coins, models, pools
 from routes.services import EXTENSION, Services
 from server import serve
 from timestamps import iso_utc
@@ -97,7 +97,7 @@ def add_models(services: Services) -> None:
         with database.transaction() as connection:
             stored = models.add(connection, model, now_ms)
             pool = [coins.get(connection, symbol) for symbol in symbols]
-            coins.set_pool(connection, stored.id, pool, now_ms)
+            pools.replace_members(connection, stored.id, pool, now_ms)
 
 
 def _sample_models(now_ms: int) -> list[tuple[TradingModel, list[str]]]:

@@ -244,6 +244,26 @@ class OrderBook:
 
 
 @dataclass(frozen=True, slots=True)
+class Instrument:
+    """A venue's trading rules for one symbol."""
+
+    lot_size: Decimal
+    min_notional: Decimal
+    tick_size: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueInstrument:
+    """A pair that a venue lists: what is traded for what, whether now, and by which rules."""
+
+    symbol: str
+    base: str
+    quote: str
+    is_trading: bool
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True)
 class Coin:
     """A row of the coins table."""
 
@@ -322,6 +342,7 @@ class CoinMarket:
     source: str = ""
     age_seconds: float = 0.0
     stale: bool = False
+    pool_share: float | None = None  # its weight over those of the pool's coins
 
 
 @dataclass(frozen=True, slots=True)

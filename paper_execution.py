@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
 import ledger
-from domain import Decision, Decisions, Entry, Exits, Fill, FillKind, Position, Reason, Side, Signal
+from domain import (
+    Decision,
+    Decisions,
+    Entry,
+    Exits,
+    Fill,
+    FillKind,
+    Instrument,
+    Position,
+    Reason,
+    Side,
+    Signal,
+)
 from errors import OrderRefused
 from exits import ExitHit
 from ledger import ZERO, Account
@@ -19,15 +31,6 @@ from risk import RiskProfile, judge_entry
 
 # What is left of an account after a loss of everything is not traded with.
 SMALLEST_NOTIONAL = Decimal("0.000001")
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """A venue's trading rules for one symbol."""
-
-    lot_size: Decimal
-    min_notional: Decimal
-    tick_size: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from domain import (
     Decision,
     Decisions,
     Entry,
+    Instrument,
     Kline,
     Portfolio,
     Position,
@@ -39,8 +40,8 @@ from event_stream import EventStream
 from exits import ExitHit, exit_at_price, exit_levels, with_best_price
 from ledger import Account
 from owner_settings import SettingsStore
-from paper_execution import ExecutionRules, Instrument, Outcome, execute, execute_exit, in_order
-from repositories import books, coins, cycles, models
+from paper_execution import ExecutionRules, Outcome, execute, execute_exit, in_order
+from repositories import books, coins, cycles, models, pools
 from repositories.books import BookedTrade, Mark
 from repositories.cycles import Cycle, DecisionRecord
 from risk import RiskName, profile_named
@@ -147,7 +148,7 @@ class TradingEngine:
 
     def _decide_and_book(self, cycle: Cycle, previous_ms: int | None) -> CycleReport:
         stopwatch = Stopwatch()
-        pool = coins.pool(self.database.connection, self.model.id)
+        pool = pools.enterable(self.database.connection, self.model.id)
         symbols = [coin.symbol for coin in pool]
         trader = self._make_trader(symbols)
         market = self._snapshot(symbols, trader)

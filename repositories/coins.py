@@ -1,23 +1,35 @@
-"""Coins and the pools of coins that models trade."""
+"""Coins: what can be traded and charted, with their names on each venue."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from domain import Coin
-from errors import NotFound
+from errors import Conflict, NotFound
 
-_COLUMNS = (
+FIELDS = (
+    "symbol", "name", "category", "binance_symbol", "okx_symbol", "coingecko_id",
+    "market_cap_rank", "notes",
+)  # fmt: skip
+COLUMNS = (
     "c.id, c.symbol, c.name, c.category, c.is_active, c.binance_symbol, c.okx_symbol, "
     "c.coingecko_id, c.market_cap_rank, c.notes, c.created_at, c.updated_at"
 )
-_BY_RANK = "ORDER BY c.market_cap_rank IS NULL, c.market_cap_rank, c.symbol"
+BY_RANK = "ORDER BY c.market_cap_rank IS NULL, c.market_cap_rank, c.symbol"
 
 
-def _coin(row: sqlite3.Row) -> Coin:
-    values = {key: row[key] for key in row.keys()}  # noqa: SIM118 - a Row iterates over values
-    return Coin(**{**values, "is_active": bool(values["is_active"])})
+def coin_of(row: sqlite3.Row) -> Coin:
+    """A coin from a row that has `COLUMNS`."""
+    return Coin(
+        row["id"], row["symbol"], row["name"], row["category"], bool(row["is_active"]),
+        row["binance_symbol"], row["okx_symbol"], row["coingecko_id"], row["market_cap_rank"],
+        row["notes"], row["created_at"], row["updated_at"],
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------- reading
 
 
 def list_coins(
@@ -26,30 +38,43 @@ def list_coins(
     is_active: bool | None = True,
     category: str | None = None,
     search: str | None = None,
+    group_id: int | None = None,
 ) -> list[Coin]:
     """Coins by market cap rank, unranked last; `search` looks into symbol and name."""
-    conditions, values = ["1"], []
+    conditions: list[str] = ["1"]
+    values: list[Any] = []
     if is_active is not None:
         conditions.append("c.is_active = ?")
-        values.append(str(int(is_active)))
+        values.append(int(is_active))
     if category:
         conditions.append("c.category = ?")
         values.append(category)
     if search:
         conditions.append("(instr(lower(c.symbol), ?) OR instr(lower(c.name), ?))")
         values += [search.lower()] * 2
+    if group_id is not None:
+        conditions.append("c.id IN (SELECT coin_id FROM coin_group_members WHERE group_id = ?)")
+        values.append(group_id)
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM coins c WHERE {' AND '.join(conditions)} {_BY_RANK}", values
+        f"SELECT {COLUMNS} FROM coins c WHERE {' AND '.join(conditions)} {BY_RANK}", values
     )
-    return [_coin(row) for row in rows]
+    return [coin_of(row) for row in rows]
+
+
+def categories(connection: sqlite3.Connection) -> list[str]:
+    """Every category that a coin has."""
+    rows = connection.execute(
+        "SELECT DISTINCT category FROM coins WHERE category IS NOT NULL ORDER BY category"
+    )
+    return [row["category"] for row in rows]
 
 
 def find(connection: sqlite3.Connection, symbol: str) -> Coin | None:
     """The coin with this symbol, whatever its case."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM coins c WHERE c.symbol = ?", (symbol.upper(),)
+        f"SELECT {COLUMNS} FROM coins c WHERE c.symbol = ?", (symbol.upper(),)
     ).fetchone()
-    return None if row is None else _coin(row)
+    return None if row is None else coin_of(row)
 
 
 def get(connection: sqlite3.Connection, symbol: str) -> Coin:
@@ -60,54 +85,83 @@ def get(connection: sqlite3.Connection, symbol: str) -> Coin:
     return coin
 
 
+def get_by_id(connection: sqlite3.Connection, coin_id: int) -> Coin:
+    """The coin with this id. Raises NotFound (unknown_coin)."""
+    row = connection.execute(f"SELECT {COLUMNS} FROM coins c WHERE c.id = ?", (coin_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no coin with the id {coin_id}.", code="unknown_coin")
+    return coin_of(row)
+
+
 def find_by_venue_symbol(
     connection: sqlite3.Connection, source: str, venue_symbol: str
 ) -> Coin | None:
     """The coin that a venue trades as `venue_symbol` (`binance` or `okx`)."""
     column = {"binance": "binance_symbol", "okx": "okx_symbol"}[source]
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM coins c WHERE c.{column} = ? ORDER BY c.is_active DESC LIMIT 1",
+        f"SELECT {COLUMNS} FROM coins c WHERE c.{column} = ? ORDER BY c.is_active DESC LIMIT 1",
         (venue_symbol,),
     ).fetchone()
-    return None if row is None else _coin(row)
+    return None if row is None else coin_of(row)
 
 
-def pool(connection: sqlite3.Connection, model_id: int) -> list[Coin]:
-    """The coins that a model may enter: enabled in its pool, and active."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM coins c JOIN model_coin_pools p ON p.coin_id = c.id "
-        f"WHERE p.model_id = ? AND p.is_enabled = 1 AND c.is_active = 1 {_BY_RANK}",
-        (model_id,),
+def ids_by_coingecko_id(connection: sqlite3.Connection) -> dict[str, int]:
+    """Ids of the coins that CoinGecko knows, by its id."""
+    rows = connection.execute("SELECT id, coingecko_id FROM coins WHERE coingecko_id IS NOT NULL")
+    return {row["coingecko_id"]: row["id"] for row in rows}
+
+
+# ------------------------------------------------------------------------------- writing
+
+
+def add(connection: sqlite3.Connection, fields: Mapping[str, Any], now_ms: int) -> tuple[int, bool]:
+    """Store a coin; its id, and whether it was there before and has been reactivated.
+
+    Raises Conflict (symbol_taken) when an active coin has the symbol.
+    """
+    known = find(connection, fields["symbol"])
+    if known is not None:
+        if known.is_active:
+            raise Conflict(f"There is a coin {known.symbol} already.", code="symbol_taken")
+        change(connection, known.id, {**fields, "is_active": True}, now_ms)
+        return known.id, True
+    named = [name for name in FIELDS if name in fields]
+    cursor = connection.execute(
+        f"INSERT INTO coins ({', '.join(named)}, created_at, updated_at) "
+        f"VALUES ({', '.join('?' * len(named))}, ?, ?)",
+        (*(fields[name] for name in named), now_ms, now_ms),
     )
-    return [_coin(row) for row in rows]
+    assert cursor.lastrowid is not None  # an INSERT has just succeeded
+    return cursor.lastrowid, False
 
 
-def pools(connection: sqlite3.Connection) -> dict[int, list[str]]:
-    """The symbols of every model's pool by the model's id."""
-    rows = connection.execute(
-        "SELECT p.model_id, c.symbol FROM model_coin_pools p JOIN coins c ON c.id = p.coin_id "
-        f"WHERE p.is_enabled = 1 AND c.is_active = 1 {_BY_RANK}"
-    )
-    symbols: dict[int, list[str]] = {}
-    for row in rows:
-        symbols.setdefault(row["model_id"], []).append(row["symbol"])
-    return symbols
-
-
-def set_pool(
-    connection: sqlite3.Connection, model_id: int, coins: Sequence[Coin], now_ms: int
+def change(
+    connection: sqlite3.Connection, coin_id: int, changes: Mapping[str, Any], now_ms: int
 ) -> None:
-    """Make `coins` the model's pool; those that stay keep their weights."""
-    kept = {coin.id for coin in coins}
-    rows = connection.execute(
-        "SELECT coin_id FROM model_coin_pools WHERE model_id = ?", (model_id,)
-    ).fetchall()
+    """Set the fields that `changes` names. Raises Conflict (symbol_taken)."""
+    named = [name for name in (*FIELDS, "is_active") if name in changes]
+    try:
+        connection.execute(
+            f"UPDATE coins SET {', '.join(f'{name} = ?' for name in named)}"
+            f"{',' if named else ''} updated_at = ? WHERE id = ?",
+            (*(changes[name] for name in named), now_ms, coin_id),
+        )
+    except sqlite3.IntegrityError as error:
+        raise Conflict(
+            f"There is a coin {changes['symbol']} already.", code="symbol_taken"
+        ) from error
+
+
+def set_ranks(connection: sqlite3.Connection, ranks: Mapping[int, int], now_ms: int) -> None:
+    """Give coins, by their ids, their market cap ranks; coins that are not named lose theirs."""
+    connection.execute("UPDATE coins SET market_cap_rank = NULL WHERE market_cap_rank IS NOT NULL")
     connection.executemany(
-        "DELETE FROM model_coin_pools WHERE model_id = ? AND coin_id = ?",
-        [(model_id, row["coin_id"]) for row in rows if row["coin_id"] not in kept],
+        "UPDATE coins SET market_cap_rank = ?, updated_at = ? WHERE id = ?",
+        [(rank, now_ms, coin_id) for coin_id, rank in ranks.items()],
     )
-    connection.executemany(
-        "INSERT INTO model_coin_pools (model_id, coin_id, added_at) VALUES (?, ?, ?) "
-        "ON CONFLICT (model_id, coin_id) DO UPDATE SET is_enabled = 1",
-        [(model_id, coin_id, now_ms) for coin_id in sorted(kept)],
-    )
+
+
+def missing_ids(connection: sqlite3.Connection, coin_ids: Sequence[int]) -> list[int]:
+    """Those of `coin_ids` that no coin has."""
+    known = {row["id"] for row in connection.execute("SELECT id FROM coins")}
+    return [coin_id for coin_id in coin_ids if coin_id not in known]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
-from repositories import coins, cycles, models
+from repositories import coins, cycles, models, pools
 from repositories.cycles import Cycle
 from risk import RiskName
 from routes import shapes
@@ -158,12 +158,12 @@ def list_traders() -> Response:
 def list_models() -> Response:
     """Every model that is not archived."""
     connection = services().database.connection
-    pools = coins.pools(connection)
+    symbols = pools.symbols_of_all(connection)
     last_cycles = cycles.last_of_all(connection)
     providers = models.provider_names(connection)
     return jsonify(
         [
-            _answer(model, pools.get(model.id, []), last_cycles.get(model.id), providers)
+            _answer(model, symbols.get(model.id, []), last_cycles.get(model.id), providers)
             for model in models.list_models(connection)
         ]
     )
@@ -174,7 +174,7 @@ def get_model(path: ModelPath) -> Response:
     """One model."""
     connection = services().database.connection
     model = models.get_current(connection, path.model_id)
-    pool = [coin.symbol for coin in coins.pool(connection, model.id)]
+    pool = [coin.symbol for coin in pools.enterable(connection, model.id)]
     last_cycle = cycles.last(connection, model.id)
     return jsonify(_answer(model, pool, last_cycle, models.provider_names(connection)))
 
@@ -202,7 +202,7 @@ def add_model(body: NewModel) -> Response:
     now_ms = app.clock.now_ms()
     with app.database.transaction() as connection:
         model = models.add(connection, model, now_ms)
-        coins.set_pool(connection, model.id, pool, now_ms)
+        pools.replace_members(connection, model.id, pool, now_ms)
     app.loop.sync()
     return make_response({"id": model.id, "message": f"{model.name} has been made."}, 201)
 
@@ -216,10 +216,10 @@ def change_model(path: ModelPath, body: ModelChanges) -> Response:
     with app.database.transaction() as connection:
         model = models.get_current(connection, path.model_id)
         changed = replace(model, **_changes(body))
-        _check_trader(changed, coins.pool(connection, model.id) if pool is None else pool)
+        _check_trader(changed, pools.enterable(connection, model.id) if pool is None else pool)
         models.update(connection, changed, now_ms)
         if pool is not None:
-            coins.set_pool(connection, model.id, pool, now_ms)
+            pools.replace_members(connection, model.id, pool, now_ms)
     app.loop.sync()
     return jsonify({"message": f"{changed.name} has been changed."})
 

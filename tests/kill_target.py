@@ -23,7 +23,7 @@ from domain import (
     TradingModel,
 )
 from paper_execution import ExecutionRules
-from repositories import books, coins, cycles, models
+from repositories import books, coins, cycles, models, pools
 from timestamps import parse_time_ms
 from trading_engine import TradingEngine
 
@@ -95,7 +95,7 @@ def _model(database: Database, clock: ManualClock) -> TradingModel:
     with database.transaction() as connection:
         model = models.add(connection, model, clock.now_ms())
         pool = [coins.get(connection, symbol) for symbol in COINS]
-        coins.set_pool(connection, model.id, pool, clock.now_ms())
+        pools.replace_members(connection, model.id, pool, clock.now_ms())
     return model
 
 

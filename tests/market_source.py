@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
-from domain import Clock, Interval, KlineSeries, OrderBook, Ticker
+from domain import Clock, Instrument, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
 from errors import SourceError, SourceUnavailable
-from paper_execution import Instrument
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A listing."""
-
-    instrument: Instrument
 
 
 class SettableSource:
@@ -30,6 +21,7 @@ class SettableSource:
         self.quotes: dict[str, Decimal] = {}
         self.lots: dict[str, Instrument] = {}
         self.failure: SourceError | None = None
+        self.halted: set[str] = set()
         self.dropped_rows = 0
         self.asked: Counter[str] = Counter()
 
@@ -71,10 +63,15 @@ class SettableSource:
         price = self.quotes[symbol]
         return OrderBook(((price, Decimal(1)),), ((price, Decimal(1)),), self.name, 0)
 
-    def instruments(self) -> Mapping[str, Listed]:
+    def instruments(self) -> Mapping[str, VenueInstrument]:
         """Those that have been set."""
         self._count("instruments")
-        return {symbol: Listed(rules) for symbol, rules in self.lots.items()}
+        return {
+            symbol: VenueInstrument(
+                symbol, symbol.removesuffix("USDT"), "USDT", symbol not in self.halted, rules
+            )
+            for symbol, rules in self.lots.items()
+        }
 
     def _count(self, what: str) -> None:
         self.asked[what] += 1

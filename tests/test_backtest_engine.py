@@ -33,6 +33,7 @@ from domain import (
     Decisions,
     Fill,
     FillKind,
+    Instrument,
     Interval,
     MarketState,
     Portfolio,
@@ -40,7 +41,7 @@ from domain import (
     Signal,
 )
 from errors import InvalidInput
-from paper_execution import ExecutionRules, Instrument
+from paper_execution import ExecutionRules
 from performance import drawdown_series, round_trips, trip_figures
 from risk import PROFILES, RiskName
 from strategies import RuleTrader, Strategy, make_trader

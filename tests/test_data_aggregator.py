@@ -13,7 +13,17 @@ import pytest
 from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator, SourceHealth
 from database import Database
-from domain import HOUR_MS, Coin, Interval, Kline, KlineSeries, OrderBook, Ticker
+from domain import (
+    HOUR_MS,
+    Coin,
+    Instrument,
+    Interval,
+    Kline,
+    KlineSeries,
+    OrderBook,
+    Ticker,
+    VenueInstrument,
+)
 from errors import (
     InvalidInput,
     NotFound,
@@ -22,7 +32,6 @@ from errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from paper_execution import Instrument
 from repositories import coins
 
 H1 = Interval.H1
@@ -30,9 +39,14 @@ ZERO_HOUR = 1_704_067_200_000  # 2024-01-01T00:00:00Z: hours are counted from he
 NOW_MS = ZERO_HOUR + 1000 * HOUR_MS + HOUR_MS // 2
 
 
-class Listed:
-    def __init__(self, lot: str):
-        self.instrument = Instrument(Decimal(lot), Decimal(5))
+def listed(*pairs: tuple[str, str]) -> dict[str, VenueInstrument]:
+    """Pairs against USDT with their lots."""
+    return {
+        f"{base}USDT": VenueInstrument(
+            f"{base}USDT", base, "USDT", True, Instrument(Decimal(lot), Decimal(5))
+        )
+        for base, lot in pairs
+    }
 
 
 class Venue:
@@ -87,9 +101,9 @@ class Venue:
         self._note("depth", symbol, limit)
         return OrderBook((), (), self.name, self.clock.now_ms())
 
-    def instruments(self) -> Mapping[str, Listed]:
+    def instruments(self) -> Mapping[str, VenueInstrument]:
         self._note("instruments")
-        return {"BTCUSDT": Listed("0.00001"), "ETHUSDT": Listed("0.0001"), "XUSDT": Listed("1")}
+        return listed(("BTC", "0.00001"), ("ETH", "0.0001"), ("X", "1"))
 
 
 def hour(time_ms: int) -> int:
@@ -580,7 +594,7 @@ def test_instruments_are_asked_for_once_an_hour(
     aggregator: MultiSourceDataAggregator, venue: Venue, wall: ManualClock, database: Database
 ):
     rules = aggregator.instruments(["BTC", "PEPE", "NOSUCH"])
-    assert rules == {"BTC": Listed("0.00001").instrument}
+    assert rules == {"BTC": Instrument(Decimal("0.00001"), Decimal(5))}
     database.connection.execute(
         "INSERT INTO coins (symbol, name, binance_symbol, created_at, updated_at) "
         "VALUES ('X', 'New', 'XUSDT', 0, 0)"

@@ -13,7 +13,7 @@ import pytest
 
 from clock import ManualClock
 from database import MIGRATIONS, Database, Migration, _statements
-from errors import MigrationError
+from errors import DataError, MigrationError
 
 NOW_MS = 1_717_245_296_789
 ROOT = Path(__file__).parent.parent
@@ -455,6 +455,17 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(database: Database, 
         writer.join()
     assert all(count.get("left") == count.get("right") for count in counts)
     assert (counts[0].get("left") or 0) < (counts[-1]["left"])
+
+
+def test_a_backup_that_cannot_be_made_leaves_nothing(database: Database, tmp_path: Path):
+    with pytest.raises(DataError, match="There is no database"):
+        database.backup(tmp_path / "copy.db")
+    database.upgrade()
+    with pytest.raises(DataError, match="cannot be copied"):
+        database.backup(tmp_path / "nowhere" / "copy.db")
+    (tmp_path / "copy.db.part").write_bytes(b"cut off" * 1000)
+    assert content(database.backup(tmp_path / "copy.db")) == content(database.path)
+    assert [file.name for file in tmp_path.glob("copy*")] == ["copy.db"]
 
 
 # ------------------------------------------------------------------------------- foreign keys

@@ -20,7 +20,7 @@ from domain import DAY_MS, HOUR_MS, Entry, Interval, KlineSeries, TradingModel
 from exchange_simulator.replayed_market import ReplayedMarket
 from exchange_simulator.server import SimulatorServer
 from paper_execution import ExecutionRules
-from repositories import books, coins, models
+from repositories import books, coins, models, pools
 from risk import RiskName, profile_named
 from strategies import make_trader
 from timestamps import iso_utc, parse_time_ms
@@ -103,7 +103,7 @@ def trade_on_paper(
     with world.database.transaction() as connection:
         model = models.add(connection, model, START_MS)
         pool = [coins.get(connection, symbol) for symbol in COINS]
-        coins.set_pool(connection, model.id, pool, START_MS)
+        pools.replace_members(connection, model.id, pool, START_MS)
     for now_ms in range(START_MS + HOUR_MS, END_MS, HOUR_MS):
         world.clock.set(now_ms)
         engine = TradingEngine(

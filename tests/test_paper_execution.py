@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 import ledger
-from domain import Decision, Exits, Reason, Side, Signal
+from domain import Decision, Exits, Instrument, Reason, Side, Signal
 from exits import ExitHit
 from ledger import Account
-from paper_execution import ExecutionRules, Instrument, Outcome, execute, execute_exit, in_order
+from paper_execution import ExecutionRules, Outcome, execute, execute_exit, in_order
 from risk import PROFILES, RiskName
 
 RULES = ExecutionRules(Decimal("0.001"))

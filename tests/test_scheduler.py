@@ -22,7 +22,7 @@ from event_stream import EventStream
 from ledger import Account
 from owner_settings import SettingsStore
 from price_stream import PriceStream
-from repositories import books, coins, cycles, models
+from repositories import books, coins, cycles, models, pools
 from scheduler import AlignedTrigger, TradingLoop
 from trading_engine import TradingDesk
 
@@ -129,7 +129,7 @@ def make_loop(database: Database, source: SettableSource, clock: Any) -> Trading
 def add(database: Database, name: str, **terms: Any) -> TradingModel:
     with database.transaction() as connection:
         model = models.add(connection, replace(MODEL, name=name, **terms), NOW_MS)
-        coins.set_pool(connection, model.id, [coins.get(connection, "BTC")], NOW_MS)
+        pools.replace_members(connection, model.id, [coins.get(connection, "BTC")], NOW_MS)
     return model
 
 

@@ -20,6 +20,7 @@ from domain import (
     Decision,
     Decisions,
     FillKind,
+    Instrument,
     Interval,
     MarketState,
     Portfolio,
@@ -30,8 +31,8 @@ from domain import (
 from errors import Conflict, SourceUnavailable
 from event_stream import EventStream
 from ledger_audit import audit
-from paper_execution import ExecutionRules, Instrument
-from repositories import books, coins, cycles, models
+from paper_execution import ExecutionRules
+from repositories import books, coins, cycles, models, pools
 from timestamps import parse_time_ms
 from trading_engine import CycleReport, TradingEngine
 
@@ -112,7 +113,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with database.transaction() as connection:
         model = models.add(connection, model, START_MS)
         pool = [coins.get(connection, symbol) for symbol in ("BTC", "ETH")]
-        coins.set_pool(connection, model.id, pool, START_MS)
+        pools.replace_members(connection, model.id, pool, START_MS)
     yield Desk(
         clock, source, database, aggregator, SaysWhatItIsTold(), model, EventStream(),
         threading.Lock(),
@@ -205,7 +206,7 @@ def test_the_opposite_side_is_refused_while_a_position_is_open(desk: Desk):
 def test_a_coin_out_of_the_pool_can_be_closed_and_not_entered(desk: Desk):
     desk.cycle({"ETH": buy()})
     with desk.database.transaction() as connection:
-        coins.set_pool(connection, desk.model.id, [coins.get(connection, "BTC")], START_MS)
+        pools.replace_members(connection, desk.model.id, [coins.get(connection, "BTC")], START_MS)
     report = desk.cycle({"ETH": [CLOSE, buy()]})
     assert "ETH" in desk.trader.shown  # it is still priced
     assert [(r.outcome, r.reason) for r in report.decisions] == [
