@@ -475,11 +475,11 @@ MODEL = (
     "risk, created_at, updated_at) VALUES (1, 'm', 't', 1, '1', '1h', 60, 'off', 0, 0)"
 )
 ROWS = (
-    "INSERT INTO coin_groups VALUES (1, 'group', NULL, 0)",
-    "INSERT INTO coin_group_members VALUES (1, 1, 1, 0)",
-    "INSERT INTO providers VALUES (1, 'p', 'http://x', NULL, '[]', 0, 0)",
+    "INSERT INTO coin_groups (id, name, description, created_at) VALUES (1, 'group', NULL, 0)",
+    "INSERT INTO coin_group_members (id, group_id, coin_id, sort_order) VALUES (1, 1, 1, 0)",
+    "INSERT INTO providers (id, name, api_url, created_at, updated_at) VALUES (1, 'p', 'http://x', 0, 0)",
     MODEL,
-    "INSERT INTO model_coin_pools VALUES (1, 1, 1, 1, 1.0, 0)",
+    "INSERT INTO model_coin_pools (model_id, coin_id, added_at) VALUES (1, 1, 0)",
     "INSERT INTO market_data_cache VALUES (1, 'price', 'binance', '{}', 0, 0)",
     "INSERT INTO klines VALUES (1, 'binance', '1h', 0, 1, 1, 1, 1, 1)",
     "INSERT INTO kline_coverage VALUES (1, 'binance', '1h', 0, 1)",

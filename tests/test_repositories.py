@@ -337,7 +337,10 @@ def test_an_unknown_provider_is_named(connection: sqlite3.Connection, model: Tra
         with pytest.raises(NotFound) as unknown:
             question()
         assert unknown.value.code == "unknown_provider"
-    connection.execute("INSERT INTO providers VALUES (9, 'P', 'http://x', NULL, '[]', 0, 0)")
+    connection.execute(
+        "INSERT INTO providers (id, name, api_url, created_at, updated_at) "
+        "VALUES (9, 'P', 'http://x', 0, 0)"
+    )
     models.update(connection, replace(model, provider_id=9), NOW_MS)
     assert models.provider_names(connection) == {9: "P"}
 
