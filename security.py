@@ -74,6 +74,6 @@ def check_origin(asked: Request) -> None:
     origin = asked.headers.get("Origin")
     if origin is not None and origin != f"{asked.scheme}://{asked.host}":
         raise Forbidden("Requests from other sites are refused.", code="wrong_origin")
-    foreign = asked.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-    if foreign and asked.method not in SAFE_METHODS:
+    site = asked.headers.get("Sec-Fetch-Site", "none")  # a script's, or what the owner typed
+    if site not in ("none", "same-origin") and asked.method not in SAFE_METHODS:
         raise Forbidden("Requests from other sites are refused.", code="wrong_origin")

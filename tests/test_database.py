@@ -475,6 +475,7 @@ MODEL = (
     "risk, created_at, updated_at) VALUES (1, 'm', 't', 1, '1', '1h', 60, 'off', 0, 0)"
 )
 ROWS = (
+    "DELETE FROM coin_groups",
     "INSERT INTO coin_groups (id, name, description, created_at) VALUES (1, 'group', NULL, 0)",
     "INSERT INTO coin_group_members (id, group_id, coin_id, sort_order) VALUES (1, 1, 1, 0)",
     "INSERT INTO providers (id, name, api_url, created_at, updated_at) VALUES (1, 'p', 'http://x', 0, 0)",
