@@ -28,7 +28,7 @@ from domain import Clock
 from event_stream import EventStream
 from owner_settings import SettingsStore
 from price_stream import PriceStream
-from repositories import coins
+from repositories import books, coins
 from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
 from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
@@ -124,8 +124,10 @@ def write_log(level: str) -> None:
 
 
 def coins_in_use(database: Database) -> list[str]:
-    """Every active coin: its price is on some page or in some pool."""
-    return [coin.symbol for coin in coins.list_coins(database.connection)]
+    """Every active coin, on some page or in some pool, and every coin that a model still holds."""
+    active = [coin.symbol for coin in coins.list_coins(database.connection)]
+    held = books.held_coins(database.connection).values()
+    return [*active, *(symbol for symbols in held for symbol in symbols)]
 
 
 def chosen_locale() -> str | None:

@@ -118,9 +118,12 @@ class BacktestJobs:
         """The run with a model's or a trader's own terms filled in."""
         connection = self._database.connection
         terms = request.model_dump(include=set(ResolvedBacktest.model_fields))
+        weights: dict[str, float] = {}
         if request.model_id is not None:
             model = models.get(connection, request.model_id)
-            pool = [coin.symbol for coin in pools.enterable(connection, model.id)]
+            members = pools.members(connection, model.id)
+            weights = {m.coin.symbol: m.weight for m in members if m.share > 0}
+            pool = list(weights)
             trader, params, risk = model.trader, {**model.params, **request.params}, model.risk
         else:
             assert request.trader is not None  # the request's own check
@@ -139,6 +142,9 @@ class BacktestJobs:
                 "coins": list(dict.fromkeys(chosen)),
                 "risk": request.risk or risk,
                 "source": self._data_aggregator.kline_source_name(),
+                "weights": {symbol: weights.get(symbol, 1.0) for symbol in chosen}
+                if len(set(weights.values())) > 1
+                else {},
             }
         )
 

@@ -22,7 +22,7 @@ import ledger
 from backtesting import BacktestConfig, FillTiming, Funding
 from domain import Interval
 from paper_execution import ExecutionRules
-from risk import RiskName, profile_named
+from risk import RiskName, position_scales, profile_named
 from strategies import registry
 
 MOST_COINS = 200
@@ -122,6 +122,9 @@ class ResolvedBacktest(BacktestTerms):
     coins: list[str]
     risk: RiskName
     source: str
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="The pool's weights: coins without one have 1"
+    )
 
     @property
     def start_ms(self) -> int:
@@ -160,6 +163,7 @@ class ResolvedBacktest(BacktestTerms):
             decide_every=self.decide_every,
             funding=None if funding is None else Funding(funding.rate, funding.every_hours),
             warmup_bars=self.warmup_bars,
+            position_scales=position_scales(self.weights),
         )
 
     def hash_with(self, data_fingerprint: object, version: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import cast
@@ -45,6 +45,7 @@ from paper_execution import (
     execute,
     execute_exit,
 )
+from risk import scaled
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
 
@@ -89,6 +90,18 @@ class BacktestConfig:
     decide_every: int = 1
     funding: Funding | None = None
     warmup_bars: int | None = None
+    position_scales: Mapping[str, Decimal] = field(
+        default_factory=dict
+    )  # of risk's largest, by coin
+
+    def rules_of(self, coin: str) -> ExecutionRules:
+        """The rules for a coin, whose largest position may be a part of that of others."""
+        scale = self.position_scales.get(coin)
+        return (
+            self.rules
+            if scale is None
+            else replace(self.rules, risk=scaled(self.rules.risk, scale))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +165,7 @@ class BacktestEngine:
         self.trader = trader
         self.config = config
         self.instruments = instruments or {}
+        self.rules = {coin: config.rules_of(coin) for coin in config.coins}
         self.progress = progress or (lambda share: None)
 
     def run_backtest(self, history: Mapping[str, KlineSeries]) -> BacktestResult:
@@ -258,7 +272,7 @@ class BacktestEngine:
             coin,
             decision,
             self._marks(at, at_open, coin, decision),
-            self.config.rules,
+            self.rules[coin],
             time_ms,
             self.instruments.get(coin),
         )

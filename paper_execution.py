@@ -187,7 +187,7 @@ def _close(
 
 def _on_venue_grid(quantity: Decimal, price: Decimal, instrument: Instrument | None) -> Decimal:
     """Rounded down to the lot size; refused under the minimum notional or at nothing."""
-    if instrument is not None:
+    if instrument is not None and quantity > 0:
         quantity = ledger.round_down_to_step(quantity, instrument.lot_size)
         if quantity * price < instrument.min_notional:
             raise OrderRefused("The order is under the venue's minimum.", code="below_min_notional")

@@ -55,6 +55,23 @@ def profile_named(name: RiskName) -> RiskProfile | None:
     return PROFILES.get(name)
 
 
+def position_scales(weights: Mapping[str, float]) -> dict[str, Decimal]:
+    """Each coin's weight over the heaviest one's: what its largest position is scaled by."""
+    heaviest = max(weights.values(), default=0.0)
+    return {
+        coin: Decimal(repr(round(weight / heaviest, 12)))
+        for coin, weight in weights.items()
+        if heaviest > 0
+    }
+
+
+def scaled(profile: RiskProfile | None, scale: Decimal) -> RiskProfile | None:
+    """`profile` for a coin whose position may be `scale` (0 to 1) of the largest one."""
+    if profile is None or scale == ONE:
+        return profile
+    return replace(profile, max_position_share=profile.max_position_share * scale)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What risk makes of an entry: the decision and quantity to fill, or why it is refused."""

@@ -20,7 +20,6 @@ from database import Database
 from domain import (
     AccountInfo,
     Clock,
-    Coin,
     CoinMarket,
     Decision,
     Decisions,
@@ -38,13 +37,13 @@ from domain import (
 from errors import Conflict, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
 from exits import ExitHit, exit_at_price, exit_levels, with_best_price
-from ledger import Account
+from ledger import ONE, Account
 from owner_settings import SettingsStore
 from paper_execution import ExecutionRules, Outcome, execute, execute_exit, in_order
 from repositories import books, coins, cycles, models, pools
 from repositories.books import BookedTrade, Mark
 from repositories.cycles import Cycle, DecisionRecord
-from risk import RiskName, profile_named
+from risk import RiskName, position_scales, profile_named, scaled
 from strategies import make_trader
 
 DECISION_PRICE_AGE_SECONDS = 1.0
@@ -66,6 +65,36 @@ class Stopwatch:
         now = time.perf_counter()
         self.laps[step] = round((now - self._since) * 1000, 3)
         self._since = now
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTerms:
+    """What entries are held to in one cycle: which coins, how large, on which grid.
+
+    `shares` are the pool's normalised weights; `instruments` None where no venue told its rules;
+    `halted` coins trade on none of their venues any more.
+    """
+
+    shares: Mapping[str, float]
+    instruments: Mapping[str, Instrument] | None
+    halted: frozenset[str]
+
+    def refusal(self, coin: str) -> str | None:
+        """Why a coin may not be entered; closing it is always allowed."""
+        if coin not in self.shares:
+            return "not_in_pool"
+        if coin in self.halted:
+            return "not_trading"
+        return "instrument_unknown" if self.instruments is None else None
+
+    def instrument(self, coin: str) -> Instrument | None:
+        """The venue's rules for a coin, where they are known."""
+        return None if self.instruments is None else self.instruments.get(coin)
+
+    def rules(self, coin: str, rules: ExecutionRules) -> ExecutionRules:
+        """`rules` with the position limit scaled by the coin's weight over the heaviest."""
+        scale = position_scales(self.shares).get(coin, ONE)
+        return replace(rules, risk=scaled(rules.risk, scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +177,22 @@ class TradingEngine:
 
     def _decide_and_book(self, cycle: Cycle, previous_ms: int | None) -> CycleReport:
         stopwatch = Stopwatch()
-        pool = pools.enterable(self.database.connection, self.model.id)
-        symbols = [coin.symbol for coin in pool]
-        trader = self._make_trader(symbols)
-        market = self._snapshot(symbols, trader)
+        members = pools.members(self.database.connection, self.model.id)
+        shares = {member.coin.symbol: member.share for member in members if member.share > 0}
+        trader = self._make_trader(list(shares))
+        market = self._snapshot(shares, trader)
         stopwatch.lap("snapshot_ms")
         decisions = self._ask(trader, cycle, market, previous_ms)
         stopwatch.lap("decision_ms")
         prices = self._fill_prices(decisions)
-        instruments = self._instruments(decisions)
+        terms = self._entry_terms(shares, decisions)
         stopwatch.lap("fill_prices_ms")
-        return self._book(cycle, pool, decisions, prices, instruments, stopwatch)
+        return self._book(cycle, decisions, prices, terms, stopwatch)
 
-    def _snapshot(self, symbols: list[str], trader: Trader) -> dict[str, CoinMarket]:
+    def _snapshot(self, shares: Mapping[str, float], trader: Trader) -> dict[str, CoinMarket]:
+        """The coins that may be entered, and those that are held and can only be closed."""
         held = books.load_account(self.database.connection, self.model.id).positions
-        wanted = list(dict.fromkeys([*symbols, *held]))
+        wanted = list(dict.fromkeys([*shares, *held]))
         if not wanted:
             return {}
         market = self.data_aggregator.get_market_state(
@@ -170,7 +200,9 @@ class TradingEngine:
         )
         if not market:
             raise SourceUnavailable("No coin of the pool has a price and up-to-date candles.")
-        return market
+        return {
+            coin: replace(seen, pool_share=shares.get(coin, 0.0)) for coin, seen in market.items()
+        }
 
     def _ask(
         self,
@@ -198,9 +230,18 @@ class TradingEngine:
         wanted = [coin for coin, decision in decisions if decision.signal is not Signal.HOLD]
         return self.data_aggregator.get_prices(wanted, FILL_PRICE_AGE_SECONDS) if wanted else {}
 
-    def _instruments(self, decisions: list[tuple[str, Decision]]) -> dict[str, Instrument] | None:
-        """Trading rules of the coins to be entered; None where they cannot be had."""
+    def _entry_terms(
+        self, shares: Mapping[str, float], decisions: list[tuple[str, Decision]]
+    ) -> EntryTerms:
         entered = [coin for coin, decision in decisions if decision.side is not None]
+        instruments = self._instruments(entered)  # brings the venues' lists up to date
+        known = (coins.find(self.database.connection, coin) for coin in entered)
+        venues = self.data_aggregator.trading_venues(coin for coin in known if coin is not None)
+        halted = {coin for coin, states in venues.items() if states and not any(states.values())}
+        return EntryTerms(shares, instruments, frozenset(halted))
+
+    def _instruments(self, entered: list[str]) -> dict[str, Instrument] | None:
+        """Trading rules of the coins to be entered; None where they cannot be had."""
         if not entered or not self._lot_rounding:
             return {}
         try:
@@ -213,14 +254,12 @@ class TradingEngine:
     def _book(
         self,
         cycle: Cycle,
-        pool: list[Coin],
         decisions: list[tuple[str, Decision]],
         prices: Mapping[str, KnownPrice],
-        instruments: Mapping[str, Instrument] | None,
+        terms: EntryTerms,
         stopwatch: Stopwatch,
     ) -> CycleReport:
         """Carry out the decisions and finish the cycle, in one transaction."""
-        allowed = {coin.symbol for coin in pool}
         records: list[DecisionRecord] = []
         trades: list[BookedTrade] = []
         with self.database.ledger_transaction() as connection:
@@ -232,13 +271,13 @@ class TradingEngine:
                 record = cycles.add_decision(
                     connection, cycle, coin_id, coin, decision, cycle.started_at
                 )
-                refusal = _refusal(coin, decision, allowed, prices, instruments)
+                refusal = _refusal(coin, decision, prices, terms)
                 if refusal is not None:
                     outcome = Outcome(coin, decision, "refused", refusal)
                 else:
                     account, outcome = execute(
-                        account, coin, decision, marks, self.rules, cycle.started_at,
-                        (instruments or {}).get(coin), record.id,
+                        account, coin, decision, marks, terms.rules(coin, self.rules),
+                        cycle.started_at, terms.instrument(coin), record.id,
                     )  # fmt: skip
                 records.append(
                     cycles.set_outcome(
@@ -405,23 +444,15 @@ class TradingEngine:
 
 
 def _refusal(
-    coin: str,
-    decision: Decision,
-    allowed: set[str],
-    prices: Mapping[str, KnownPrice],
-    instruments: Mapping[str, Instrument] | None,
+    coin: str, decision: Decision, prices: Mapping[str, KnownPrice], terms: EntryTerms
 ) -> str | None:
     """Why an order may not go to the ledger at all."""
     if decision.signal is Signal.HOLD:
         return None
-    entering = decision.side is not None
-    if entering and coin not in allowed:
-        return "not_in_pool"
-    if coin not in prices:
+    refusal = terms.refusal(coin) if decision.side is not None else None
+    if refusal is None and coin not in prices:
         return "no_price"
-    if entering and instruments is None:
-        return "instrument_unknown"
-    return None
+    return refusal
 
 
 class TradingDesk:

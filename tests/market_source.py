@@ -11,6 +11,8 @@ import numpy as np
 from domain import Clock, Instrument, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
 from errors import SourceError, SourceUnavailable
 
+FINEST = Instrument(Decimal("1e-12"), Decimal(0))
+
 
 class SettableSource:
     """Prices as set; candles of any range that stand at the price; failing when told to."""
@@ -64,14 +66,15 @@ class SettableSource:
         return OrderBook(((price, Decimal(1)),), ((price, Decimal(1)),), self.name, 0)
 
     def instruments(self) -> Mapping[str, VenueInstrument]:
-        """Those that have been set."""
+        """A listing of every quote, on the finest grid unless `lots` says otherwise."""
         self._count("instruments")
-        return {
-            symbol: VenueInstrument(
-                symbol, symbol.removesuffix("USDT"), "USDT", symbol not in self.halted, rules
-            )
-            for symbol, rules in self.lots.items()
-        }
+        listed = {}
+        for symbol in self.quotes:
+            rules = self.lots.get(symbol, FINEST)
+            trading = symbol not in self.halted
+            base = symbol.removesuffix("USDT")
+            listed[symbol] = VenueInstrument(symbol, base, "USDT", trading, rules)
+        return listed
 
     def _count(self, what: str) -> None:
         self.asked[what] += 1

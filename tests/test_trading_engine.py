@@ -33,6 +33,7 @@ from event_stream import EventStream
 from ledger_audit import audit
 from paper_execution import ExecutionRules
 from repositories import books, coins, cycles, models, pools
+from risk import RiskName, profile_named
 from timestamps import parse_time_ms
 from trading_engine import CycleReport, TradingEngine
 
@@ -311,6 +312,30 @@ def test_without_the_venues_rules_nothing_is_entered_and_closing_goes_on(desk: D
     assert {(r.coin, r.outcome, r.reason) for r in report.decisions} == {
         ("BTC", "refused", "instrument_unknown"), ("ETH", "filled", None),
     }  # fmt: skip
+
+
+def test_a_coin_that_no_venue_trades_any_more_can_be_closed_and_not_entered(desk: Desk):
+    desk.cycle({"ETH": buy()})
+    desk.source.halted = {"ETHUSDT"}
+    desk.clock.set(desk.clock.now_ms() + 2 * 3_600_000)  # what venues list is asked once an hour
+    report = desk.cycle({"ETH": buy(), "BTC": buy()})
+    assert {(r.coin, r.outcome, r.reason) for r in report.decisions} == {
+        ("ETH", "refused", "not_trading"), ("BTC", "filled", None),
+    }  # fmt: skip
+    assert desk.cycle({"ETH": CLOSE}).decisions[0].outcome == "filled"
+
+
+def test_the_weights_of_the_pool_scale_the_position_limit_and_are_told_to_the_trader(desk: Desk):
+    connection = desk.database.connection
+    eth = coins.get(connection, "ETH")
+    pools.change(connection, desk.model.id, eth.id, {"weight": 0.25})
+    rules = ExecutionRules(Decimal(0), risk=profile_named(RiskName.BALANCED))
+    report = desk.cycle({"BTC": buy(1000), "ETH": buy(10_000)}, rules=rules)
+    bought = {t.entry.fill.coin: t.entry.fill.quantity * t.entry.fill.price for t in report.trades}
+    assert bought == {"BTC": Decimal(2500), "ETH": Decimal(625)}  # 25 % of equity, and a quarter
+    assert {r.changes for r in report.decisions} == {("max_position",)}
+    shares = {coin: seen.pool_share for coin, seen in desk.trader.shown.items()}
+    assert shares == {"BTC": 0.8, "ETH": 0.2}
 
 
 def test_holding_is_written_down(desk: Desk):
