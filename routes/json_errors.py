@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from typing import Any
+from typing import Any, NoReturn
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Request, Response, jsonify, render_template, request
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, Field, ValidationError
@@ -49,15 +49,29 @@ class ExactJSONProvider(DefaultJSONProvider):
         return super().dumps(obj, allow_nan=False, **kwargs)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """The value of `s`. Raises ValueError, also for text nested too deeply or not Unicode."""
+        """The value of UTF-8 text. Raises ValueError, also where it is nested too deeply, has half
+        a character, or a number that JSON does not have."""
+        text = s.decode("utf-8") if isinstance(s, bytes) else s
         try:
-            value = super().loads(s, **kwargs)
+            value = super().loads(text, parse_constant=_refuse_constant, **kwargs)
+            if "\\u" in text:
+                _refuse_lone_surrogates(value)
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
-        escaped = b"\\u" if isinstance(s, bytes) else "\\u"
-        if escaped in s:  # type: ignore[operator]
-            _refuse_lone_surrogates(value)
         return value
+
+
+class ObjectRequest(Request):
+    """A request whose JSON body is no text: the validation would read a text as another body."""
+
+    def get_json(self, *args: Any, **kwargs: Any) -> Any:
+        """The body's value; None where it is none, or a text."""
+        value = super().get_json(*args, **kwargs)
+        return None if isinstance(value, str) else value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _refuse_lone_surrogates(value: Any) -> None:
@@ -71,6 +85,7 @@ def _refuse_lone_surrogates(value: Any) -> None:
 def handle_errors(app: Flask) -> None:
     """Answer every error of `app` in one shape; pages get a page."""
     app.json = ExactJSONProvider(app)
+    app.request_class = ObjectRequest
     app.register_error_handler(TradingSystemError, _system_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _bug)
@@ -127,7 +142,11 @@ def _http_error(error: HTTPException) -> Response | tuple[str, int]:
         message = "The body is larger than 1 MB."
     if _wants_page():
         return render_template("error.html", status=status, message=message), status
-    return error_answer(status, message, _CODES.get(status, "http_error"))
+    answer = error_answer(status, message, _CODES.get(status, "http_error"))
+    for name, value in error.get_headers():  # such as Allow and Retry-After
+        if name != "Content-Type":
+            answer.headers[name] = value
+    return answer
 
 
 def _bug(error: Exception) -> Response | tuple[str, int]:
@@ -140,6 +159,8 @@ def _bug(error: Exception) -> Response | tuple[str, int]:
 
 
 def _wants_page() -> bool:
-    if request.path.startswith(("/api/", "/static/", "/messages/")):
+    """Whether a browser asks for a page; a program that takes anything is told in JSON."""
+    if request.path.startswith(("/api/", "/static/", "/messages/")) or request.method != "GET":
         return False
-    return request.accept_mimetypes.accept_html and request.method == "GET"
+    kinds = ("application/json", "text/html")  # of two that are as welcome, the first
+    return request.accept_mimetypes.best_match(kinds) == "text/html"
