@@ -2,7 +2,7 @@
 
 Every bar is the aggregate of its 1-minute bars. Days of minutes are drawn when they are asked
 for and kept while they are in use; their hours, much smaller, are kept longer, and all bars of
-an hour and more are built of those.
+an hour and more are built of those. A delisted pair is seen for ever as in its last moment.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class GeneratedMarket:
     ) -> Bars:
         """The first `limit` bars with start_ms ≤ open_time ≤ end_ms."""
         coin = self._coins[symbol]
+        now_ms = _last_seen(coin, now_ms)
         end_ms = min(end_ms, now_ms)
         if start_ms > end_ms:
             intervals.floor(interval, 0)  # refuses an unknown interval all the same
@@ -61,22 +62,25 @@ class GeneratedMarket:
     def bars_until(self, symbol: str, interval: str, end_ms: int, limit: int, now_ms: int) -> Bars:
         """The last `limit` bars with open_time ≤ end_ms."""
         coin = self._coins[symbol]
+        now_ms = _last_seen(coin, now_ms)
         last = intervals.floor(interval, min(end_ms, now_ms))
         listed = intervals.floor(interval, coin.listing.listed_ms)
         first = max(intervals.shift(interval, last, 1 - limit), listed)
         return self._bars(coin, interval, first, last, now_ms)
 
     def price(self, symbol: str, now_ms: int) -> int:
-        """The last price in ticks."""
-        day, time_of_day = divmod(now_ms, DAY_MS)
+        """The last price in ticks; of a delisted pair that of its last moment."""
+        coin = self._coins[symbol]
+        day, time_of_day = divmod(_last_seen(coin, now_ms), DAY_MS)
         minute, elapsed_ms = divmod(time_of_day, MINUTE_MS)
-        bar = self._minute_day(self._coins[symbol], day)[:, minute].tolist()
+        bar = self._minute_day(coin, day)[:, minute].tolist()
         return formed_so_far(bar, elapsed_ms, MINUTE_MS)[CLOSE]
 
     def rolling_day(self, symbol: str, now_ms: int) -> RollingDay:
         """The last 24 hours, to the minute."""
-        start_ms = intervals.ceil("1m", now_ms - DAY_MS)
-        minutes = self._minutes_seen(self._coins[symbol], start_ms, now_ms + 1, now_ms)
+        coin = self._coins[symbol]
+        start_ms, seen_ms = intervals.ceil("1m", now_ms - DAY_MS), _last_seen(coin, now_ms)
+        minutes = self._minutes_seen(coin, start_ms, seen_ms + 1, seen_ms)
         return summarise_day(minutes, self.price(symbol, now_ms), now_ms)
 
     def _bars(self, coin: Coin, interval: str, first: int, last: int, now_ms: int) -> Bars:
@@ -133,3 +137,9 @@ class GeneratedMarket:
         columns = aggregate(Bars(minute_opens, minutes), hour_opens).columns
         columns.setflags(write=False)
         return columns
+
+
+def _last_seen(coin: Coin, now_ms: int) -> int:
+    """`now_ms`, or the last millisecond in which the coin was traded."""
+    delisted_ms = coin.listing.delisted_ms
+    return now_ms if delisted_ms is None else min(now_ms, delisted_ms - 1)
