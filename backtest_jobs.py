@@ -61,6 +61,7 @@ class BacktestJobs:
         self._pool: ProcessPoolExecutor | None = None
         self._pool_lock = threading.Lock()
         self._running: dict[int, Future[None]] = {}
+        self._ended = threading.Event()
 
     # --------------------------------------------------------------------------- asking
 
@@ -107,6 +108,7 @@ class BacktestJobs:
 
     def stop(self) -> None:
         """End the workers; what they were at is run again after the next start."""
+        self._ended.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._pool_lock:
             if self._pool is not None:
@@ -178,6 +180,8 @@ class BacktestJobs:
             with self._database.transaction() as connection:
                 backtests.set_hash(connection, backtest_id, self._hash(resolved))
             self._run_in_worker(backtest_id, instruments)
+        except Cancelled:
+            return  # the process ends: it is run again after the next start
         except TradingSystemError as error:
             self._fail(backtest_id, error.code, error.message)
         except Exception as error:  # the edge: whatever went wrong must stand with the run
@@ -199,11 +203,16 @@ class BacktestJobs:
         except SourceError:
             return {}  # the report says that lots were not known
 
+    def _go_on(self, _: float = 0.0) -> None:
+        """Raises Cancelled when the process ends."""
+        if self._ended.is_set():
+            raise Cancelled
+
     def _fetch(self, coin: Coin, resolved: ResolvedBacktest, warmup_start_ms: int) -> None:
         """Raises SourceUnavailable when too much of the range itself cannot be had."""
         interval = resolved.interval
         history = self._data_aggregator.fetch_history(
-            coin, interval, resolved.start_ms, resolved.end_ms
+            coin, interval, resolved.start_ms, resolved.end_ms, self._go_on
         )
         expected = (resolved.end_ms - resolved.start_ms) // interval.milliseconds
         if history.failure is not None:
@@ -214,9 +223,12 @@ class BacktestJobs:
                     f"answers for them: {history.failure.message}",
                     code="no_data",
                 )
-        self._data_aggregator.fetch_history(coin, interval, warmup_start_ms, resolved.start_ms)
+        self._data_aggregator.fetch_history(
+            coin, interval, warmup_start_ms, resolved.start_ms, self._go_on
+        )
 
     def _run_in_worker(self, backtest_id: int, instruments: Mapping[str, Instrument]) -> None:
+        self._go_on()
         try:
             future = self._process_pool().submit(
                 run_stored_backtest, self._database.path, backtest_id, dict(instruments)
@@ -228,6 +240,7 @@ class BacktestJobs:
                 except NotYet:
                     self._publish(backtest_id)
         except BrokenProcessPool:
+            self._go_on()
             with self._pool_lock:
                 self._pool = None
             self._fail(backtest_id, "worker_died", "The process that ran it has died.")

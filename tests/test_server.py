@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -96,6 +97,34 @@ def test_it_trades_ends_when_told_and_goes_on_where_it_was(
         portfolio = requests.get(f"{address}/api/models/{model_id}/portfolio", timeout=5).json()
         assert [held["coin"] for held in portfolio["portfolio"]["positions"]] == ["BTC"]
         assert end(process, signal.SIGINT) < 4
+
+
+def test_a_backtest_that_the_end_cuts_off_is_run_again(tmp_path: Path, exchange: SimulatorServer):
+    settings = {"BINANCE_API_URL": exchange.url, "TRADING_LOOP": "off"}
+    run = {
+        "trader": "random", "coins": ["BTC"], "interval": "1m",
+        "start_date": "2024-01-01", "end_date": "2024-02-20",
+    }  # fmt: skip
+    with serving(tmp_path, **settings) as (process, address):
+        asked = requests.post(f"{address}/api/backtest/run", json=run, timeout=10).json()
+        url = asked["status_url"]
+        wait_for(f"{address}{url}", lambda backtest: backtest["progress"] > 0)
+        assert end(process) < 4
+    with serving(tmp_path, **settings) as (process, address):
+        wait_for(f"{address}{url}", lambda backtest: backtest["status"] == "done")
+        end(process)
+
+
+def wait_for(url: str, condition: Callable[[Any], bool]) -> None:
+    """Ask until the answer is so; an end that it cannot be any more is an error."""
+    answer = None
+    for _ in range(300):
+        answer = requests.get(url, timeout=5).json()
+        if condition(answer):
+            return
+        assert answer["status"] in ("queued", "running"), answer
+        time.sleep(0.1)
+    raise AssertionError(answer)
 
 
 def test_it_listens_by_the_name_of_the_loopback_too(tmp_path: Path):
