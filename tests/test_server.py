@@ -103,12 +103,13 @@ def test_a_backtest_that_the_end_cuts_off_is_run_again(tmp_path: Path, exchange:
     settings = {"BINANCE_API_URL": exchange.url, "TRADING_LOOP": "off"}
     run = {
         "trader": "random", "coins": ["BTC"], "interval": "1m",
+        "params": {"enter_chance": 0.5, "close_chance": 0.5},
         "start_date": "2024-01-01", "end_date": "2024-02-20",
     }  # fmt: skip
     with serving(tmp_path, **settings) as (process, address):
         asked = requests.post(f"{address}/api/backtest/run", json=run, timeout=10).json()
         url = asked["status_url"]
-        wait_for(f"{address}{url}", lambda backtest: backtest["progress"] > 0)
+        wait_for(f"{address}{url}", lambda backtest: 0 < backtest["progress"] < 1)
         assert end(process) < 4
     with serving(tmp_path, **settings) as (process, address):
         wait_for(f"{address}{url}", lambda backtest: backtest["status"] == "done")
