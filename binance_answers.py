@@ -7,23 +7,16 @@ protocol does not allow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
-from typing import Any, TypeGuard
 
-import numpy as np
-
-from domain import FloatArray, Instrument, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
+import source_answers
+from domain import Instrument, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
 from errors import SourceBadAnswer
-from kline_validation import float64_keeps, impossible, is_decimal, off_grid
-
-Json = Any
-Level = tuple[Decimal, Decimal]
+from kline_validation import is_decimal
+from source_answers import Bar, Json, bar_of, is_price, is_time
 
 SOURCE = "binance"
-LATEST_MS = 10**14  # the year 5138: a later time is no time in milliseconds
-NOT_A_NUMBER = float("nan")
+VENUE = "Binance"
 
 
 def rows(answer: Json) -> list[Json]:
@@ -50,9 +43,9 @@ def ticker(answer: Json, symbol: str) -> Ticker:
     if not isinstance(answer, dict) or answer.get("symbol") != symbol:
         raise SourceBadAnswer(f"Binance's answer is no ticker of {symbol}.")
     price, closes = answer.get("lastPrice"), answer.get("closeTime")
-    if not is_decimal(price) or Decimal(price) <= 0:
+    if not is_price(price):
         raise SourceBadAnswer(f"Binance's price of {symbol} is not a price: {price!r:.40}")
-    if not _is_time(closes):
+    if not is_time(closes):
         raise SourceBadAnswer(f"Binance's ticker of {symbol} has no time.")
     change = answer.get("priceChangePercent")
     return Ticker(
@@ -62,10 +55,6 @@ def ticker(answer: Json, symbol: str) -> Ticker:
         source=SOURCE,
         change_24h=float(change) if is_decimal(change) else None,
     )
-
-
-def _is_time(value: Json) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < LATEST_MS
 
 
 # ------------------------------------------------------------------------------------- klines
@@ -78,7 +67,7 @@ def open_times(page: Sequence[Json], start_ms: int, end_ms: int) -> list[int]:
 
 
 def _open_time(row: Json) -> int | None:
-    return row[0] if isinstance(row, list) and row and _is_time(row[0]) else None
+    return row[0] if isinstance(row, list) and row and is_time(row[0]) else None
 
 
 def klines(
@@ -90,33 +79,13 @@ def klines(
     or there twice. The last bar is flagged as open if it closes after `now_ms`.
     """
     bars = [bar for row in answer if (bar := _bar(row)) is not None]
-    table: FloatArray = np.array(bars, dtype=np.float64).reshape(len(bars), 6)
-    times = table[:, 0].astype(np.int64)  # below 10^14, so that float64 has kept them
-    sound = ~impossible(_series(interval, table)) & ~off_grid(interval, times)
-    sound &= (start_ms <= times) & (times < end_ms)
-    _, first_of_each = np.unique(times[sound], return_index=True)
-    series = _series(interval, table[sound][first_of_each])
-    ends_open = len(series) > 0 and int(series.open_time[-1]) + interval.milliseconds > now_ms
-    return replace(series, last_is_open=ends_open)
+    return source_answers.sound_klines(bars, interval, start_ms, end_ms, now_ms, SOURCE)
 
 
-def _series(interval: Interval, table: FloatArray) -> KlineSeries:
-    """Columns of a table of shape (n, 6): time, open, high, low, close, volume."""
-    times = table[:, 0].astype(np.int64)
-    first, high, low, last, volume = np.ascontiguousarray(table[:, 1:].T)
-    return KlineSeries(interval, times, first, high, low, last, volume, SOURCE)
-
-
-def _bar(row: Json) -> tuple[float, ...] | None:
-    """Time, open, high, low, close, volume of a row; none if it is not one.
-
-    A price that float64 would not keep comes back as NaN, which is dropped as impossible.
-    """
+def _bar(row: Json) -> Bar | None:
+    """Time, open, high, low, close, volume of a row; none if it is not one."""
     opens = _open_time(row)
-    if opens is None or len(row) < 11 or not all(map(is_decimal, row[1:6])):
-        return None
-    prices = (float(text) if float64_keeps(text) else NOT_A_NUMBER for text in row[1:5])
-    return (float(opens), *prices, float(row[5]))
+    return None if opens is None or len(row) < 11 else bar_of(opens, row[1:6])
 
 
 # -------------------------------------------------------------------------- depth and listings
@@ -126,23 +95,9 @@ def order_book(answer: Json, symbol: str, now_ms: int) -> OrderBook:
     """Depth of `symbol`: both sides there, in order, and not crossed."""
     if not isinstance(answer, dict):
         raise SourceBadAnswer(f"Binance's answer is no order book of {symbol}.")
-    bids = tuple(_level(row, symbol) for row in rows(answer.get("bids")))
-    asks = tuple(_level(row, symbol) for row in rows(answer.get("asks")))
-    if not bids or not asks:
-        raise SourceBadAnswer(f"Binance's order book of {symbol} has an empty side.")
-    falling = all(better[0] > worse[0] for better, worse in pairwise(bids))
-    rising = all(better[0] < worse[0] for better, worse in pairwise(asks))
-    if not falling or not rising or bids[0][0] >= asks[0][0]:
-        raise SourceBadAnswer(f"Binance's order book of {symbol} is out of order.")
-    return OrderBook(bids, asks, SOURCE, now_ms)
-
-
-def _level(row: Json, symbol: str) -> Level:
-    if isinstance(row, list) and len(row) >= 2 and is_decimal(row[0]) and is_decimal(row[1]):
-        price, quantity = Decimal(row[0]), Decimal(row[1])
-        if price > 0 and quantity > 0:
-            return price, quantity
-    raise SourceBadAnswer(f"Binance's order book of {symbol} has an impossible level.")
+    return source_answers.sound_order_book(
+        answer.get("bids"), answer.get("asks"), now_ms, symbol=symbol, venue=VENUE, source=SOURCE
+    )
 
 
 def instruments(answer: Json) -> dict[str, VenueInstrument]:

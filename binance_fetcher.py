@@ -7,7 +7,6 @@ the `SourceError`s: no exception of the SDK or of requests leaves this module, a
 from __future__ import annotations
 
 import json
-import math
 import re
 import threading
 import time
@@ -22,15 +21,25 @@ from binance.exceptions import BinanceRequestException
 from requests.adapters import HTTPAdapter
 
 import binance_answers as answers
-from binance_answers import Json
+from binance_answers import VENUE
 from domain import MINUTE_MS, Clock, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
 from errors import (
     InvalidInput,
     SourceBadAnswer,
     SourceError,
-    SourceRateLimited,
     SourceRefused,
     SourceUnavailable,
+)
+from source_answers import (
+    BAD_KEY,
+    GEO_BLOCKED,
+    UNKNOWN_SYMBOL,
+    Json,
+    check_limit,
+    rate_limited,
+    sound_tickers,
+    status_failure,
+    unknown_symbol,
 )
 
 # The first serves public data also where the second answers 451.
@@ -41,11 +50,6 @@ ROWS_A_PAGE = 1000
 LARGEST_DEPTH = 5000
 MOST_SYMBOLS_BY_NAME = 100  # beyond, the ticker of all symbols weighs no more (80)
 UNLISTED_KEPT_SECONDS = 3600.0
-
-# Codes of the errors that callers tell apart.
-UNKNOWN_SYMBOL = "unknown_symbol"
-GEO_BLOCKED = "geo_blocked"
-BAD_KEY = "bad_key"
 
 # Binance's error codes.
 TOO_MANY_REQUESTS = -1003
@@ -127,18 +131,11 @@ class BinanceDataFetcher:
             return {}
         wanted = [symbol for symbol in dict.fromkeys(symbols) if self._may_be_listed(symbol)]
         rows = answers.rows_by_symbol(self._ticker_rows(wanted)) if wanted else {}
-        tickers, unsound = {}, None
-        for symbol in wanted:
-            if symbol not in rows:
-                continue
-            try:
-                tickers[symbol] = answers.ticker(rows[symbol], symbol)
-            except SourceBadAnswer as error:
-                unsound = error
-                self._count_dropped(1)
+        tickers, unsound = sound_tickers(wanted, rows, answers.ticker)
+        self._count_dropped(len(unsound))
         if tickers:
             return tickers
-        raise unsound or _unknown_symbol(", ".join(symbols))
+        raise unsound[-1] if unsound else unknown_symbol(", ".join(symbols), VENUE)
 
     def klines(
         self,
@@ -159,7 +156,7 @@ class BinanceDataFetcher:
         InvalidInput for a limit under 1.
         """
         _check_symbol(symbol)
-        _check_limit(limit)
+        check_limit(limit)
         # Read before asking: a bar that has closed by now is final in any later answer.
         now_ms = self._clock.now_ms()
         first = None if start_ms is None else interval.ceil(max(int(start_ms), 0))
@@ -179,7 +176,7 @@ class BinanceDataFetcher:
     def depth(self, symbol: str, limit: int) -> OrderBook:
         """The best `limit` levels of each side (at most 5,000). Raises SourceError."""
         _check_symbol(symbol)
-        _check_limit(limit)
+        check_limit(limit)
         levels = min(limit, LARGEST_DEPTH)
         book = self._ask(lambda client: client.get_order_book(symbol=symbol, limit=levels))
         return answers.order_book(book, symbol, self._clock.now_ms())
@@ -337,18 +334,11 @@ def failure_of(response: requests.Response) -> SourceError:
     """The error that an answer other than a success stands for."""
     status = response.status_code
     code, words = _error_body(response)
-    if status in (418, 429) or code == TOO_MANY_REQUESTS:
-        state = "has banned this address" if status == 418 else "asks for fewer requests"
-        return SourceRateLimited(
-            f"Binance {state} (HTTP {status}).",
-            retry_after=_seconds(response.headers.get("Retry-After")),
-        )
-    if status in (403, 451):
-        return SourceRefused(
-            f"Binance does not serve this place (HTTP {status}).", code=GEO_BLOCKED
-        )
-    if status >= 500:
-        return SourceUnavailable(f"Binance is out of order (HTTP {status}).")
+    retry_after = response.headers.get("Retry-After")
+    if code == TOO_MANY_REQUESTS:
+        return rate_limited(status, retry_after, VENUE)
+    if failure := status_failure(status, retry_after, VENUE):
+        return failure
     if status == 401 or code in KEY_REFUSED:
         return SourceRefused(f"Binance refuses the API key: {words}", code=BAD_KEY)
     if code == INVALID_SYMBOL:
@@ -370,24 +360,6 @@ def _error_body(response: requests.Response) -> tuple[int | None, str]:
     return code, str(body.get("msg"))[:200]
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """The header `Retry-After`, which Binance sends in whole seconds."""
-    try:
-        seconds = float(retry_after or "nan")
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
-
-
 def _check_symbol(symbol: str) -> None:
     if not _SYMBOL.fullmatch(symbol):
-        raise _unknown_symbol(symbol)
-
-
-def _unknown_symbol(symbol: str) -> SourceRefused:
-    return SourceRefused(f"Binance does not know {symbol[:100]!r}.", code=UNKNOWN_SYMBOL)
-
-
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise InvalidInput("A limit must be at least 1.", fields={"limit": "at least 1"})
+        raise unknown_symbol(symbol, VENUE)

@@ -134,9 +134,10 @@ DUSK|Dusk|0.24|2019-07-22|dusk-network|Privacy|100
 
 
 # OKX had no spot market of these against USDT; it delisted XMR, DASH and ZEC in January 2024.
-_NOT_ON_OKX = frozenset(
-    "ANKR BAL DASH DUSK FET HOT IOTX JASMY KAVA QNT ROSE RUNE SEI SKL VET XMR ZEC".split()
-)
+_NOT_ON_OKX = frozenset({
+    "ANKR", "BAL", "DASH", "DUSK", "FET", "HOT", "IOTX", "JASMY", "KAVA",
+    "QNT", "ROSE", "RUNE", "SEI", "SKL", "VET", "XMR", "ZEC",
+})  # fmt: skip
 
 # Renamed to POL; the pair ended with this moment.
 _DELISTED = {"MATIC": datetime(2024, 9, 10, 3, tzinfo=UTC)}

@@ -13,9 +13,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from clock import SystemClock
 from domain import Clock
+from exchange_simulator import coingecko
 from exchange_simulator.binance import Binance, add_binance
 from exchange_simulator.control import Control
 from exchange_simulator.market import Market
+from exchange_simulator.okx import Okx, add_okx
 from exchange_simulator.request_weight import DEFAULT_LIMIT, RequestWeight
 
 HOST = "127.0.0.1"
@@ -25,15 +27,29 @@ log = logging.getLogger(__name__)
 
 
 def create_simulator(
-    market: Market, clock: Clock, *, weight_limit: int = DEFAULT_LIMIT
+    market: Market,
+    clock: Clock,
+    *,
+    weight_limit: int = DEFAULT_LIMIT,
+    okx_limit_factor: int = 1,
+    coingecko_limit: int = coingecko.DEFAULT_LIMIT,
 ) -> web.Application:
-    """The exchange on `market`, whose time is `clock`'s; `weight_limit` is Binance's a minute."""
-    weight = RequestWeight(SystemClock(), weight_limit)
+    """The exchange on `market`, whose time is `clock`'s.
+
+    `weight_limit` is Binance's a minute, `coingecko_limit` CoinGecko's in requests;
+    `okx_limit_factor` multiplies OKX's limits, which differ by endpoint.
+    """
+    wall_clock = SystemClock()
+    weight = RequestWeight(wall_clock, weight_limit)
     # Faults belong here, as a middleware after `answer_in_json`: it sees every request of every
     # venue before its handler, and can delay, refuse or spoil the answer.
     middlewares: list[Middleware] = [answer_in_json]
     app = web.Application(middlewares=middlewares)
     add_binance(app, Binance(market, clock, weight))
+    add_okx(app, Okx(market, clock, wall_clock, okx_limit_factor))
+    coingecko.add_coingecko(
+        app, coingecko.CoinGecko(market, clock, RequestWeight(wall_clock, coingecko_limit))
+    )
     Control(market, clock, weight).add_routes(app)
     return app
 
@@ -69,16 +85,15 @@ async def start(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
 class SimulatorServer:
     """The exchange in a background thread: `with SimulatorServer(market, clock) as server`.
 
-    Its address is `server.url`, without a slash at the end. Port 0 takes a free one.
+    Its address is `server.url`, without a slash at the end; CoinGecko's is `coingecko_url`.
+    Port 0 takes a free one; `limits` are those of `create_simulator`.
     """
 
-    def __init__(
-        self, market: Market, clock: Clock, *, port: int = 0, weight_limit: int = DEFAULT_LIMIT
-    ):
+    def __init__(self, market: Market, clock: Clock, *, port: int = 0, **limits: int):
         self.market = market
         self.clock = clock
         self.port = port
-        self._app = create_simulator(market, clock, weight_limit=weight_limit)
+        self._app = create_simulator(market, clock, **limits)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="exchange-simulator", daemon=True)
         self._runner: web.AppRunner | None = None
@@ -87,6 +102,11 @@ class SimulatorServer:
     def url(self) -> str:
         """`http://127.0.0.1:PORT`."""
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def coingecko_url(self) -> str:
+        """Where CoinGecko's paths begin."""
+        return f"{self.url}/coingecko"
 
     def __enter__(self) -> Self:
         self._thread.start()
