@@ -62,7 +62,7 @@ const columns = [
   },
   { key: 'last_cycle', label: t('Last cycle'), value: ({ last_cycle: cycle }) => cycle?.started_at, show: cycleCell },
   { key: 'trader', label: t('Trader'), value: ({ trader_name }) => t(trader_name) },
-  { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: ({ coins }) => coinsText(coins) },
+  { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: poolLink },
   {
     key: 'cycle',
     label: t('Cycle'),
@@ -101,11 +101,12 @@ const table = dataTable(byId('models'), {
   },
 });
 
-/** @param {string[]} coins */
-function coinsText(coins) {
+/** To its pool. @param {any} model */
+function poolLink({ id, coins }) {
   const named = coins.slice(0, COINS_NAMED).join(' ');
   const more = coins.length > COINS_NAMED ? ` +${coins.length - COINS_NAMED}` : '';
-  return element('span', { title: coins.join(' ') }, named + more);
+  const described = { title: coins.join(' '), 'data-testid': 'model-coins' };
+  return element('a', { class: 'coin', href: `/models/${id}/coins`, ...described }, named + more || t('Choose coins'));
 }
 
 /** @param {any} model */

@@ -136,6 +136,8 @@ function pricesArrived(update) {
   marketTimeIs(newest.timestamp);
 }
 
+// On a narrow screen not all pages' names fit.
+document.querySelector('.nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 listenForLanguage();
 listenForDisplay();
 showStream();

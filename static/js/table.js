@@ -117,6 +117,12 @@ export function dataTable(container, options) {
     if (filter?.value) applyFilter();
   }
 
+  /** @param {string} wanted a column's key, `-` before it for descending */
+  function orderBy(wanted) {
+    order = wanted;
+    putInOrder();
+  }
+
   function applyFilter() {
     const wanted = (filter?.value ?? '').trim().toLowerCase();
     let shown = 0;
@@ -175,7 +181,7 @@ export function dataTable(container, options) {
     );
   }
 
-  return { update };
+  return { update, orderBy };
 }
 
 /**
@@ -203,6 +209,20 @@ function markHeading(node, key, order) {
   if (order === key) node.setAttribute('aria-sort', 'ascending');
   else if (order === `-${key}`) node.setAttribute('aria-sort', 'descending');
   else node.removeAttribute('aria-sort');
+}
+
+/**
+ * The rows as the table would sort them.
+ *
+ * @template Row
+ * @param {readonly Row[]} rows
+ * @param {Column<Row>[]} columns
+ * @param {string} order a column's key, `-` before it for descending
+ */
+export function inOrder(rows, columns, order) {
+  const column = columns.find(({ key }) => key === order.replace(/^-/, ''));
+  if (!column?.value) return [...rows];
+  return [...rows].sort((one, other) => compare(column, one, other, order.startsWith('-')));
 }
 
 /**

@@ -1,0 +1,58 @@
+/** Live prices of many coins on a page: each node knows its coin, and is filled when prices come. */
+
+import { element } from './element.js';
+import { directionClass, formatAge, formatPercent, formatPrice } from './format.js';
+import { t } from './i18n.js';
+import { ageSeconds, isStale, priceOf } from './prices.js';
+
+/** @param {string} symbol */
+export function priceNode(symbol) {
+  const node = element('span', { class: 'tabular', 'data-price': symbol, 'data-testid': 'price' });
+  fillPrice(node, symbol);
+  return node;
+}
+
+/** The change in 24 hours. @param {string} symbol */
+export function changeNode(symbol) {
+  const node = element('span', { class: 'tabular', 'data-change': symbol, 'data-testid': 'change' });
+  fillChange(node, symbol);
+  return node;
+}
+
+/** Fills what stands under `container` from the prices known now. @param {Element} container */
+export function refreshPrices(container) {
+  for (const node of /** @type {NodeListOf<HTMLElement>} */ (container.querySelectorAll('[data-price]'))) {
+    fillPrice(node, node.dataset['price'] ?? '');
+  }
+  for (const node of /** @type {NodeListOf<HTMLElement>} */ (container.querySelectorAll('[data-change]'))) {
+    fillChange(node, node.dataset['change'] ?? '');
+  }
+}
+
+/**
+ * An old price is greyed and says how old it is.
+ *
+ * @param {HTMLElement} node
+ * @param {string} symbol
+ */
+function fillPrice(node, symbol) {
+  const price = priceOf(symbol);
+  const old = price !== undefined && isStale(price);
+  const text = formatPrice(price?.price);
+  const note = old ? t('%(age)s old', { age: formatAge(ageSeconds(price)) }) : '';
+  if (node.textContent === text + note) return;
+  node.classList.toggle('stale', old);
+  node.replaceChildren(text, ...(old ? [element('span', { class: 'cell-note' }, note)] : []));
+}
+
+/**
+ * @param {HTMLElement} node
+ * @param {string} symbol
+ */
+function fillChange(node, symbol) {
+  const price = priceOf(symbol);
+  const text = formatPercent(price?.change_24h);
+  const name = `tabular ${price && isStale(price) ? 'stale' : directionClass(price?.change_24h)}`;
+  if (node.className !== name) node.className = name;
+  if (node.textContent !== text) node.textContent = text;
+}
