@@ -11,8 +11,10 @@ from flask_openapi3 import Info, OpenAPI
 
 import cli
 import routes.backtests
+import routes.coin_groups
 import routes.coins
 import routes.market
+import routes.model_pools
 import routes.models
 import routes.pages
 import routes.settings
@@ -21,6 +23,7 @@ import routes.trading
 from backtest_jobs import BacktestJobs
 from binance_fetcher import BinanceDataFetcher
 from clock import SystemClock
+from coin_discovery import CoinDiscovery
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
@@ -37,6 +40,7 @@ from trading_engine import TradingDesk
 from version import VERSION
 
 LARGEST_BODY_BYTES = 1_000_000
+LISTINGS_EVERY_MINUTES = 60
 API_PAGE = "{% include 'api_docs.html' %}"
 
 
@@ -67,8 +71,8 @@ def create_app(
     protect(app)
     Babel(app, locale_selector=chosen_locale)
     for family in (
-        routes.coins, routes.models, routes.trading, routes.market, routes.backtests,
-        routes.settings, routes.system,
+        routes.coins, routes.coin_groups, routes.models, routes.model_pools, routes.trading,
+        routes.market, routes.backtests, routes.settings, routes.system,
     ):  # fmt: skip
         app.register_api(family.blueprint)
     app.register_blueprint(routes.pages.blueprint)
@@ -100,16 +104,19 @@ def build_services(config: Config, clock: Clock) -> Services:
     prices = PriceStream(
         data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS
     )
+    loop = TradingLoop(database, desk, prices, clock)
+    loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.refresh_listings)
     return Services(
         config=config,
         clock=clock,
         database=database,
         data_aggregator=data_aggregator,
+        discovery=CoinDiscovery(database, data_aggregator, None, clock),  # type: ignore[arg-type]
         settings=settings,
         events=events,
         desk=desk,
         prices=prices,
-        loop=TradingLoop(database, desk, prices, clock),
+        loop=loop,
         backtests=BacktestJobs(database, data_aggregator, clock, events, config.BACKTEST_WORKERS),
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
         started_ms=SystemClock().now_ms(),

@@ -57,6 +57,17 @@ def ticker(answer: Json, symbol: str) -> Ticker:
     )
 
 
+def latest_price(answer: Json, symbol: str, day_open: Decimal, now_ms: int) -> Ticker:
+    """A price of `symbol` without its day: the change is counted from `day_open`."""
+    if not isinstance(answer, dict) or answer.get("symbol") != symbol:
+        raise SourceBadAnswer(f"Binance's answer is no price of {symbol}.")
+    price = answer.get("price")
+    if not is_decimal(price) or Decimal(price) <= 0:
+        raise SourceBadAnswer(f"Binance's price of {symbol} is not a price: {price!r:.40}")
+    change = float((Decimal(price) / day_open - 1) * 100)
+    return Ticker(symbol, Decimal(price), now_ms, SOURCE, round(change, 3))
+
+
 # ------------------------------------------------------------------------------------- klines
 
 

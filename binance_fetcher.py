@@ -10,8 +10,9 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import requests
@@ -36,6 +37,7 @@ from source_answers import (
     UNKNOWN_SYMBOL,
     Json,
     check_limit,
+    kline_range,
     rate_limited,
     sound_tickers,
     status_failure,
@@ -50,6 +52,8 @@ ROWS_A_PAGE = 1000
 LARGEST_DEPTH = 5000
 MOST_SYMBOLS_BY_NAME = 100  # beyond, the ticker of all symbols weighs no more (80)
 UNLISTED_KEPT_SECONDS = 3600.0
+DAY_OPENS_KEPT_SECONDS = 60.0
+FEW_SYMBOLS = 20  # up to here the 24-hour ticker weighs 2, and prices alone 4
 
 # Binance's error codes.
 TOO_MANY_REQUESTS = -1003
@@ -92,6 +96,8 @@ class BinanceDataFetcher:
         self._lock = threading.Lock()
         self._used_weight: UsedWeight | None = None
         self._dropped_rows = 0
+        self._opens: dict[str, Decimal] = {}
+        self._opens_until = 0.0
         self._unlisted: dict[str, float] = {}  # symbols, and until when that is believed
         hosts = PUBLIC_HOSTS if base_url is None else (base_url,)
         self._clients = [self._client(host, api_key, api_secret, timeout_seconds) for host in hosts]
@@ -130,8 +136,13 @@ class BinanceDataFetcher:
         if not symbols:
             return {}
         wanted = [symbol for symbol in dict.fromkeys(symbols) if self._may_be_listed(symbol)]
-        rows = answers.rows_by_symbol(self._ticker_rows(wanted)) if wanted else {}
-        tickers, unsound = sound_tickers(wanted, rows, answers.ticker)
+        opens = self._day_opens(wanted)
+        rows = answers.rows_by_symbol(self._ticker_rows(wanted, opens)) if wanted else {}
+        if opens is None:
+            tickers, unsound = sound_tickers(wanted, rows, answers.ticker)
+            self._keep_day_opens(tickers)
+        else:
+            tickers, unsound = sound_tickers(wanted, rows, self._read_price(opens))
         self._count_dropped(len(unsound))
         if tickers:
             return tickers
@@ -159,8 +170,7 @@ class BinanceDataFetcher:
         check_limit(limit)
         # Read before asking: a bar that has closed by now is final in any later answer.
         now_ms = self._clock.now_ms()
-        first = None if start_ms is None else interval.ceil(max(int(start_ms), 0))
-        stop = now_ms + 1 if end_ms is None else min(int(end_ms), now_ms + 1)
+        first, stop = kline_range(interval, start_ms, end_ms, now_ms)
         if stop <= (first or 0):
             return KlineSeries.empty(interval, self.name)
         if first is None:
@@ -187,18 +197,51 @@ class BinanceDataFetcher:
 
     # ------------------------------------------------------------------------------- tickers
 
-    def _ticker_rows(self, symbols: Sequence[str]) -> list[Json]:
-        """Rows of at least `symbols`: by name while that weighs less, else everything."""
+    def _ticker_rows(
+        self, symbols: Sequence[str], opens: Mapping[str, Decimal] | None
+    ) -> list[Json]:
+        """Rows of at least `symbols`: prices alone (weight 4) where the day's opens are known."""
         if len(symbols) <= MOST_SYMBOLS_BY_NAME:
             names = json.dumps(symbols, separators=(",", ":"))
             try:
-                return answers.rows(self._ask(lambda client: client.get_ticker(symbols=names)))
+                return self._rows_of(opens, symbols=names)
             except SourceRefused as refusal:
                 if refusal.code != UNKNOWN_SYMBOL:
                     raise
-        rows = answers.rows(self._ask(lambda client: client.get_ticker()))
+        rows = self._rows_of(opens)
         self._remember_unlisted(set(symbols) - answers.rows_by_symbol(rows).keys())
         return rows
+
+    def _rows_of(self, opens: Mapping[str, Decimal] | None, **query: str) -> list[Json]:
+        if opens is None:
+            return answers.rows(self._ask(lambda client: client.get_ticker(**query)))
+        return answers.rows(self._ask(lambda client: client.get_symbol_ticker(**query)))
+
+    def _day_opens(self, symbols: Sequence[str]) -> dict[str, Decimal] | None:
+        """The prices of 24 hours ago, had within the last minute; None unless of every symbol.
+
+        None for a few symbols too: their whole day weighs less than prices alone.
+        """
+        if len(symbols) <= FEW_SYMBOLS:
+            return None
+        with self._lock:
+            if time.monotonic() > self._opens_until or not self._opens.keys() >= set(symbols):
+                return None
+            return {symbol: self._opens[symbol] for symbol in symbols}
+
+    def _read_price(self, opens: Mapping[str, Decimal]) -> Callable[[Json, str], Ticker]:
+        now_ms = self._clock.now_ms()
+        return lambda row, symbol: answers.latest_price(row, symbol, opens[symbol], now_ms)
+
+    def _keep_day_opens(self, tickers: Mapping[str, Ticker]) -> None:
+        """Remember what the day's change is counted from, for the prices that follow."""
+        opens = {
+            symbol: ticker.price / (1 + Decimal(repr(ticker.change_24h)) / 100)
+            for symbol, ticker in tickers.items()
+            if ticker.change_24h is not None and ticker.change_24h > -100
+        }
+        with self._lock:
+            self._opens, self._opens_until = opens, time.monotonic() + DAY_OPENS_KEPT_SECONDS
 
     def _may_be_listed(self, symbol: str) -> bool:
         """False for what is no symbol, and for what the venue lacked within the last hour."""

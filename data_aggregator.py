@@ -499,6 +499,14 @@ class MultiSourceDataAggregator:
                 log.warning("what %s lists could not be refreshed; the last list is used", source)
         return self._listings[source][1]
 
+    def refresh_listings(self) -> None:
+        """Bring every venue's list up to date, as far as the venues answer."""
+        for name in self._sources:
+            try:
+                self.listings(name)
+            except SourceError:
+                continue  # noted in the source's health
+
     def trading_venues(self, coins: Iterable[Coin]) -> dict[str, dict[str, bool]]:
         """For each coin, whether it trades now on each venue that it has a symbol on.
 
@@ -583,9 +591,9 @@ class MultiSourceDataAggregator:
         return answer
 
     def _coins(self, symbols: Sequence[str]) -> dict[str, Coin]:
-        connection = self._database.connection
-        found = (coin_rows.find(connection, symbol) for symbol in symbols)
-        return {coin.symbol: coin for coin in found if coin is not None}
+        """Those coins that there are, by symbol."""
+        found = coin_rows.find_all(self._database.connection, symbols)
+        return {coin.symbol: coin for coin in found}
 
 
 def venue_symbols(source: str, coins: Iterable[Coin]) -> dict[str, str]:

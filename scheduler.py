@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,11 +17,12 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from data_aggregator import KnownPrice
 from database import Database
 from domain import MINUTE_MS, Clock, TradingModel
-from errors import Conflict
+from errors import Conflict, TradingSystemError
 from price_stream import PriceStream
 from repositories import books, cycles, models
 from trading_engine import TradingDesk
@@ -90,6 +91,13 @@ class TradingLoop:
         self._scheduler.start()
         self.sync()
 
+    def every(self, minutes: int, name: str, action: Callable[[], object]) -> None:
+        """Also call `action` at the start and then every so many real minutes."""
+        self._scheduler.add_job(
+            self._keep_house, IntervalTrigger(minutes=minutes, timezone=UTC), args=[name, action],
+            id=f"housekeeping-{name}", next_run_time=datetime.now(UTC),
+        )  # fmt: skip
+
     def stop(self) -> None:
         """Start nothing else and wait for what is running."""
         if self.running:
@@ -139,6 +147,12 @@ class TradingLoop:
             self._desk.engine(model_id).execute_trading_cycle(scheduled_at)
         except Conflict as conflict:
             log.info("model %s: %s", model_id, conflict.message)
+
+    def _keep_house(self, name: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except TradingSystemError as error:
+            log.warning("%s: %s", name, error.message)
 
     def _record_values(self) -> None:
         for model in models.list_models(self._database.connection):

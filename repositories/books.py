@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -98,25 +99,24 @@ def held_coins(connection: sqlite3.Connection) -> dict[int, list[str]]:
 
 def list_trades(
     connection: sqlite3.Connection,
-    model_id: int,
+    model_ids: Sequence[int],
     *,
     coin: str | None = None,
     limit: int = 100,
     before: int | None = None,
 ) -> list[BookedTrade]:
-    """Trades, newest first; `before` is the id to page back from."""
-    conditions, values = ["t.model_id = ?"], [model_id]
-    if coin is not None:
-        conditions.append("t.coin = ?")
-        values.append(coin)  # type: ignore[arg-type]
-    if before is not None:
-        conditions.append("t.id < ?")
-        values.append(before)
+    """Trades of these models, newest first; `before` is the id to page back from."""
+    conditions = {
+        "t.model_id IN (SELECT value FROM json_each(?))": json.dumps(list(model_ids)),
+        "t.coin = ?": coin,
+        "t.id < ?": before,
+    }
+    given = {condition: value for condition, value in conditions.items() if value is not None}
     rows = connection.execute(
         "SELECT t.*, json_extract(d.decision, '$.justification') AS justification "
         "FROM trades t LEFT JOIN decisions d ON d.id = t.decision_id "
-        f"WHERE {' AND '.join(conditions)} ORDER BY t.id DESC LIMIT ?",
-        (*values, limit),
+        f"WHERE {' AND '.join(given)} ORDER BY t.id DESC LIMIT ?",
+        (*given.values(), limit),
     )
     return [_trade(row) for row in rows]
 

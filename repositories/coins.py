@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,6 +76,16 @@ def find(connection: sqlite3.Connection, symbol: str) -> Coin | None:
         f"SELECT {COLUMNS} FROM coins c WHERE c.symbol = ?", (symbol.upper(),)
     ).fetchone()
     return None if row is None else coin_of(row)
+
+
+def find_all(connection: sqlite3.Connection, symbols: Sequence[str]) -> list[Coin]:
+    """Those coins that there are, in the order of `symbols`."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM coins c JOIN json_each(?) asked ON c.symbol = upper(asked.value) "
+        "ORDER BY asked.key",
+        (json.dumps(list(symbols)),),
+    )
+    return [coin_of(row) for row in rows]
 
 
 def get(connection: sqlite3.Connection, symbol: str) -> Coin:

@@ -171,10 +171,9 @@ def _kline_answer(answer: KlineAnswer) -> Response:
     response.headers["X-Data-Source"] = series.source
     response.headers["X-Data-Stale"] = str(int(answer.stale))
     if len(series):
-        newest = int(series.open_time[-1])
-        if not series.last_is_open:
-            newest += series.interval.milliseconds
-        age = max(0.0, (services().clock.now_ms() - newest) / 1000)
+        # A bar that is still forming has just been fetched; a closed one is as old as its close.
+        closed_at = int(series.open_time[-1]) + series.interval.milliseconds
+        age = max(0.0, (services().clock.now_ms() - closed_at) / 1000)
         response.headers["X-Data-Age-Seconds"] = f"{age:.0f}"
     return response
 

@@ -67,6 +67,19 @@ def model(model_id: int) -> str:
     return render_template("model.html", model_id=found.id)
 
 
+@blueprint.get("/coins")
+def coin_list() -> str:
+    """Coins and groups."""
+    return render_template("coin_management.html")
+
+
+@blueprint.get("/models/<int:model_id>/coins")
+def model_pool(model_id: int) -> str:
+    """A model's pool."""
+    found = models.get_current(services().database.connection, model_id)
+    return render_template("model_coins.html", model_id=found.id)
+
+
 @blueprint.get("/api/docs")
 def api_docs() -> str:
     """The REST API to read and to try."""

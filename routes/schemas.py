@@ -100,6 +100,7 @@ class Portfolio(BaseModel):
     fees_paid: float
     initial_capital: float
     return_percentage: float
+    today_pnl: float | None = Field(None, description="Against the value at midnight UTC")
 
 
 class AccountValue(BaseModel):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from backtest_jobs import BacktestJobs
+from coin_discovery import CoinDiscovery
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
@@ -29,6 +30,7 @@ class Services:
     clock: Clock
     database: Database
     data_aggregator: MultiSourceDataAggregator
+    discovery: CoinDiscovery
     settings: SettingsStore
     events: EventStream
     desk: TradingDesk

@@ -25,10 +25,12 @@ from routes.schemas import (
     Portfolio,
     Position,
     Query,
+    Trade,
     Trades,
 )
 from routes.services import services
 from timestamps import iso_utc
+from trading_engine import TradingEngine
 
 blueprint = APIBlueprint(
     "trading",
@@ -64,6 +66,23 @@ class TradesQuery(Query):
     limit: int = Field(100, ge=1, description="1,000 at most")
     before: int | None = Field(None, ge=1, le=LARGEST_ID, description="Only ids below this")
     format: Literal["json", "csv"] = "json"
+
+
+class AllTradesQuery(Query):
+    """Which of all trades."""
+
+    limit: int = Field(100, ge=1, description="1,000 at most")
+    before: int | None = Field(None, ge=1, le=LARGEST_ID, description="Only ids below this")
+
+
+class NamedTrade(Trade):
+    """A trade with its model's name."""
+
+    model_name: str
+
+
+class NamedTrades(RootModel[list[NamedTrade]]):
+    """Trades, newest first."""
 
 
 class DecisionsQuery(Query):
@@ -165,7 +184,7 @@ def get_portfolio(path: ModelPath, query: PortfolioQuery) -> Response:
     )
     return jsonify(
         {
-            "portfolio": shapes.portfolio(engine, engine.valued_account()),
+            "portfolio": _account_today(engine),
             "account_value_history": [shapes.account_value(value) for value in history],
         }
     )
@@ -179,7 +198,7 @@ def list_trades(path: ModelPath, query: TradesQuery) -> Response:
     symbol = None if query.coin is None else coins.get(connection, query.coin).symbol
     rows = books.list_trades(
         connection,
-        path.model_id,
+        [path.model_id],
         coin=symbol,
         limit=min(query.limit, 1000),
         before=query.before,
@@ -188,6 +207,17 @@ def list_trades(path: ModelPath, query: TradesQuery) -> Response:
     if query.format == "json":
         return jsonify(trades)
     return _csv(trades, f"trades-{path.model_id}.csv")
+
+
+@blueprint.get("/trades", responses={200: NamedTrades})
+def list_all_trades(query: AllTradesQuery) -> Response:
+    """The trades of every model that is not archived, newest first."""
+    connection = services().database.connection
+    names = {model.id: model.name for model in models.list_models(connection)}
+    rows = books.list_trades(
+        connection, list(names), limit=min(query.limit, 1000), before=query.before
+    )
+    return jsonify([shapes.trade(row) | {"model_name": names[row.model_id]} for row in rows])
 
 
 @blueprint.get("/models/<int:model_id>/conversations", responses={200: Decisions})
@@ -206,8 +236,6 @@ def get_all_portfolios() -> Response:
     """All accounts together."""
     app = services()
     connection = app.database.connection
-    now_ms = app.clock.now_ms()
-    midnight_ms = now_ms - now_ms % DAY_MS
     summed = dict.fromkeys(
         (
             "total_value", "initial_capital", "cash", "positions_value", "margin_used",
@@ -219,12 +247,7 @@ def get_all_portfolios() -> Response:
     current = models.list_models(connection)
     for model in current:
         engine = app.desk.engine_of(model)
-        account = shapes.portfolio(engine, engine.valued_account())
-        at_midnight = books.value_at(connection, model.id, midnight_ms)
-        before = (
-            float(model.initial_capital) if at_midnight is None else float(at_midnight.total_value)
-        )
-        account["today_pnl"] = account["total_value"] - before
+        account = _account_today(engine)
         for name in summed:
             summed[name] += account[name]
         named = {"model_id": model.id, "model_name": model.name}
@@ -237,6 +260,16 @@ def get_all_portfolios() -> Response:
             "model_count": len(current),
         }
     )
+
+
+def _account_today(engine: TradingEngine) -> dict[str, Any]:
+    """A model's account, and what it has gained since midnight UTC."""
+    app = services()
+    account = shapes.portfolio(engine, engine.valued_account())
+    now_ms = app.clock.now_ms()
+    at_midnight = books.value_at(app.database.connection, engine.model.id, now_ms - now_ms % DAY_MS)
+    before = engine.model.initial_capital if at_midnight is None else at_midnight.total_value
+    return account | {"today_pnl": account["total_value"] - float(before)}
 
 
 @blueprint.get("/models/chart-data", responses={200: ValueCurves})

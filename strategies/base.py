@@ -168,6 +168,8 @@ def _seen_before(klines: KlineSeries, previous_time_ms: int | None) -> bool:
 def parameter_errors(error: ValidationError) -> dict[str, str]:
     """What is wrong with which parameter, keyed `params.<name>`."""
     return {
-        ".".join(str(part) for part in ("params", *item["loc"])): item["msg"]
+        ".".join(str(part) for part in ("params", *item["loc"])): item["msg"].removeprefix(
+            "Value error, "
+        )
         for item in error.errors(include_url=False, include_context=False)
     }

@@ -66,10 +66,10 @@ class SettableSource:
         return OrderBook(((price, Decimal(1)),), ((price, Decimal(1)),), self.name, 0)
 
     def instruments(self) -> Mapping[str, VenueInstrument]:
-        """A listing of every quote, on the finest grid unless `lots` says otherwise."""
+        """A listing of everything that has a quote or lots, on the finest grid unless `lots` says otherwise."""
         self._count("instruments")
         listed = {}
-        for symbol in self.quotes:
+        for symbol in self.quotes | self.lots:
             rules = self.lots.get(symbol, FINEST)
             trading = symbol not in self.halted
             base = symbol.removesuffix("USDT")

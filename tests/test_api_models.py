@@ -43,7 +43,9 @@ def test_a_cycle_by_hand_trades_and_everything_shows_it(client: FlaskClient):
     assert all(row["outcome"] == "filled" for row in result["decisions"])
     account = client.get(f"/api/models/{model_id}/portfolio").json
     portfolio = account["portfolio"]
-    assert portfolio == result["portfolio"] | {"positions": portfolio["positions"]}
+    now = {"positions": portfolio["positions"], "today_pnl": portfolio["today_pnl"]}
+    assert portfolio == result["portfolio"] | now
+    assert portfolio["today_pnl"] == pytest.approx(portfolio["total_value"] - 10_000)
     assert portfolio["total_value"] == pytest.approx(
         portfolio["cash"] + portfolio["positions_value"], abs=1e-9
     )
@@ -54,6 +56,8 @@ def test_a_cycle_by_hand_trades_and_everything_shows_it(client: FlaskClient):
     assert [row["id"] for row in trades] == sorted((r["id"] for r in trades), reverse=True)
     assert trades[0]["justification"] == "Buy and hold"
     assert len(client.get(f"/api/models/{model_id}/trades?coin=PEPE&limit=5").json) == 1
+    of_all_models = client.get("/api/trades?limit=1").json
+    assert of_all_models == [trades[0] | {"model_name": "Holder"}]
     older = client.get(f"/api/models/{model_id}/trades?before={trades[0]['id']}").json
     assert older == trades[1:]
     decisions = client.get(f"/api/models/{model_id}/conversations").json

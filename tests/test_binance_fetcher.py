@@ -17,7 +17,7 @@ import responses
 
 from binance_fetcher import BinanceDataFetcher
 from clock import ManualClock
-from domain import Interval
+from domain import Interval, Ticker
 from errors import (
     InvalidInput,
     SourceBadAnswer,
@@ -707,3 +707,16 @@ def test_a_host_that_is_down_or_limits_does_not_double_the_wait():
     with pytest.raises(SourceRateLimited):
         BinanceDataFetcher(clock=ManualClock(NOW_MS)).price("BTCUSDT")
     assert len(responses.calls) == 1
+
+
+def test_prices_of_many_coins_cost_the_days_ticker_once_a_minute(simulator: SimulatorServer):
+    venue = BinanceDataFetcher(base_url=simulator.url, clock=simulator.clock)
+    symbols = list(simulator.market.listings(simulator.clock.now_ms()))[:60]
+    whole: dict[str, Ticker] = {}
+    assert weight_of(simulator, lambda: whole.update(venue.prices(symbols))) == 40
+    again: dict[str, Ticker] = {}
+    assert weight_of(simulator, lambda: again.update(venue.prices(symbols))) == 4
+    assert list(again) == list(whole)
+    for symbol, ticker in again.items():
+        assert ticker.price == whole[symbol].price
+        assert ticker.change_24h == pytest.approx(whole[symbol].change_24h, abs=0.002)

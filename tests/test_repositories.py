@@ -202,7 +202,7 @@ def test_trades_are_paged_back_newest_first(connection: sqlite3.Connection, mode
         books.book(connection, (model if number < 6 else other).id, ids(connection), entry)
 
     def quantities(**question: Any) -> list[int]:
-        trades = books.list_trades(connection, model.id, **question)
+        trades = books.list_trades(connection, [model.id], **question)
         return [int(trade.entry.fill.quantity) for trade in trades]
 
     assert quantities() == [5, 4, 3, 2, 1]
@@ -221,7 +221,7 @@ def test_a_trade_says_why_its_trader_wanted_it(connection: sqlite3.Connection, m
         FillKind.OPEN, "BTC", Side.LONG, Decimal(1), Decimal(1), NOW_MS, decision_id=record.id
     )
     books.book(connection, model.id, ids(connection), Entry(fill, *[Decimal(0)] * 3))
-    (trade,) = books.list_trades(connection, model.id)
+    (trade,) = books.list_trades(connection, [model.id])
     assert (trade.justification, trade.entry.fill.decision_id) == ("It's cheap. 便宜", record.id)
 
 

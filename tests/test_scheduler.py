@@ -225,7 +225,7 @@ def test_cycles_run_once_a_turn_and_values_are_recorded(
     turns = done()
     assert len(turns) == len(set(turns))
     assert all(turn % MINUTE_MS == 0 and NOW_MS < turn <= clock.now_ms() for turn in turns)
-    assert len(books.list_trades(database.connection, model.id)) == 1
+    assert len(books.list_trades(database.connection, [model.id])) == 1
     wait_until(lambda: len(books.account_values(database.connection, model.id)) > len(turns))
 
 

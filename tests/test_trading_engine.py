@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from market_source import SettableSource
+from market_source import FINEST, SettableSource
 
 from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator
@@ -216,6 +216,7 @@ def test_a_coin_out_of_the_pool_can_be_closed_and_not_entered(desk: Desk):
 
 
 def test_a_coin_without_a_price_is_not_shown_and_not_traded(desk: Desk):
+    desk.source.lots = {"ETHUSDT": FINEST}  # it is listed
     del desk.source.quotes["ETHUSDT"]
     report = desk.cycle({"ETH": buy()})
     assert set(desk.trader.shown) == {"BTC"}
