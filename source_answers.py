@@ -70,6 +70,14 @@ def sound_tickers(
 # ------------------------------------------------------------------------------------- klines
 
 
+def kline_range(
+    interval: Interval, start_ms: int | None, end_ms: int | None, now_ms: int
+) -> tuple[int | None, int]:
+    """The first open time to ask for (none without a start), and the end, which it excludes."""
+    first = None if start_ms is None else interval.ceil(max(int(start_ms), 0))
+    return first, now_ms + 1 if end_ms is None else min(int(end_ms), now_ms + 1)
+
+
 def bar_of(open_time: int, values: Sequence[Json]) -> Bar | None:
     """A bar of the decimal texts open, high, low, close, volume; none if they are not.
 
