@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import real_klines as candles
 from flask import Flask
+from scripted_venue import ScriptedVenue
 
 from app import create_app
 from clock import ManualClock
@@ -33,6 +34,14 @@ def simulator() -> Iterator[SimulatorServer]:
     """
     with SimulatorServer(GeneratedMarket(seed=7), ManualClock(SIMULATED_NOW_MS)) as server:
         yield server
+
+
+@pytest.fixture
+def venue() -> Iterator[ScriptedVenue]:
+    """A venue that says what it is told to."""
+    venue = ScriptedVenue()
+    yield venue
+    venue.close()
 
 
 @pytest.fixture
