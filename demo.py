@@ -105,18 +105,19 @@ def _sample_models(now_ms: int) -> list[tuple[TradingModel, list[str]]]:
     first = TradingModel(
         "Buy and hold", "buy_and_hold", Decimal(10_000), Interval.M1, 1, "off", {"weight": 0.95}
     )
-    fast = {"fast": 3, "slow": 8, "weight": 0.9}
-    slow = {"fast": 4, "slow": 12, "kind": "ema", "allow_short": True, "leverage": 2, "weight": 0.6}
+    # Short averages, so that each has surely crossed within the first half hour of the market.
+    simple = {"fast": 2, "slow": 5, "weight": 0.5}
+    exponential = simple | {"kind": "ema", "allow_short": True, "leverage": 2, "weight": 0.2}
     chances = {"seed": 7, "enter_chance": 0.3, "close_chance": 0.2, "allow_short": True}
     script = {"decisions": _script(now_ms)}
     return [
         (first, ["BTC", "ETH", "SOL"]),
         (
-            replace(first, name="MA cross, fast", trader="ma_cross", params=fast),
+            replace(first, name="MA cross, fast", trader="ma_cross", params=simple),
             ["BTC", "ETH", "SOL", "DOGE", "XRP", "AVAX"],
         ),
         (
-            replace(first, name="EMA cross, long and short", trader="ma_cross", params=slow),
+            replace(first, name="EMA cross, long and short", trader="ma_cross", params=exponential),
             ["BTC", "ETH", "BNB", "LINK", "ADA", "ARB"],
         ),
         (
