@@ -1,19 +1,18 @@
 """BinanceDataFetcher: the unmodified SDK against the simulated exchange, and every kind of failure."""
 
-import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import responses
+from scripted_venue import ScriptedVenue
 
 from binance_fetcher import BinanceDataFetcher
 from clock import ManualClock
@@ -292,58 +291,8 @@ def test_construction_touches_no_network():
 # ----------------------------------------------------------------------------------- failures
 
 
-class Venue:
-    """A loopback server that answers every request with what it was last told to."""
-
-    def __init__(self) -> None:
-        self.status, self.headers = 200, {"Content-Type": "application/json"}
-        self.body = b"{}"
-        self.delay = 0.0
-        self.paths: list[str] = []
-        self.sent_headers: list[dict[str, str]] = []
-        venue = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                venue.paths.append(self.path)
-                venue.sent_headers.append(dict(self.headers))
-                time.sleep(venue.delay)
-                self.send_response(venue.status)
-                for name, value in (
-                    {"Content-Length": str(len(venue.body))} | venue.headers
-                ).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(venue.body)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def says(self, body: Any, status: int = 200, **headers: str) -> None:
-        """Answer with `body` (bytes, or what becomes JSON) from now on."""
-        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.status = status
-        self.headers |= {name.replace("_", "-"): value for name, value in headers.items()}
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
-def venue() -> Iterator[Venue]:
-    venue = Venue()
-    yield venue
-    venue.close()
-
-
-@pytest.fixture
-def asking(venue: Venue) -> BinanceDataFetcher:
+def asking(venue: ScriptedVenue) -> BinanceDataFetcher:
     return BinanceDataFetcher(base_url=venue.url, clock=ManualClock(NOW_MS), timeout_seconds=0.3)
 
 
@@ -399,7 +348,7 @@ REFUSALS: dict[str, tuple[int, Any, type[SourceError], str]] = {
     ("status", "body", "error", "code"), REFUSALS.values(), ids=REFUSALS.keys()
 )
 def test_every_bad_answer_is_a_typed_error(
-    venue: Venue,
+    venue: ScriptedVenue,
     asking: BinanceDataFetcher,
     question: Callable[[BinanceDataFetcher], object],
     status: int,
@@ -424,7 +373,9 @@ def test_every_bad_answer_is_a_typed_error(
 
 @every_question
 def test_a_redirect_is_not_followed(
-    venue: Venue, asking: BinanceDataFetcher, question: Callable[[BinanceDataFetcher], object]
+    venue: ScriptedVenue,
+    asking: BinanceDataFetcher,
+    question: Callable[[BinanceDataFetcher], object],
 ):
     venue.says(b"", 302, Location=f"{venue.url}/elsewhere")
     with pytest.raises(SourceBadAnswer, match="302"):
@@ -434,7 +385,9 @@ def test_a_redirect_is_not_followed(
 
 @every_question
 def test_no_connection_a_slow_and_a_broken_answer_are_unavailable(
-    venue: Venue, asking: BinanceDataFetcher, question: Callable[[BinanceDataFetcher], object]
+    venue: ScriptedVenue,
+    asking: BinanceDataFetcher,
+    question: Callable[[BinanceDataFetcher], object],
 ):
     venue.says({}, Content_Length="1000")  # and then nothing more
     with pytest.raises(SourceUnavailable):
@@ -470,7 +423,7 @@ def test_what_is_not_http_is_unavailable():
     ("header", "seconds"), [("17", 17.0), ("", None), ("soon", None), ("-1", None), ("nan", None)]
 )
 def test_retry_after_is_handed_on(
-    venue: Venue, asking: BinanceDataFetcher, header: str, seconds: float | None
+    venue: ScriptedVenue, asking: BinanceDataFetcher, header: str, seconds: float | None
 ):
     venue.says({"code": -1003, "msg": ""}, 429, Retry_After=header, X_MBX_USED_WEIGHT_1M="6001")
     with pytest.raises(SourceRateLimited) as limited:
@@ -480,7 +433,7 @@ def test_retry_after_is_handed_on(
     assert asking.used_weight.weight == 6001
 
 
-def test_the_key_goes_to_the_venue_and_into_no_message(venue: Venue):
+def test_the_key_goes_to_the_venue_and_into_no_message(venue: ScriptedVenue):
     clock = ManualClock(NOW_MS)
     fetcher = BinanceDataFetcher("sesame", "open", base_url=venue.url, clock=clock)
     venue.says({"code": -2015, "msg": "Invalid API-key, IP, or permissions"}, 401)
@@ -520,7 +473,9 @@ BAD_PRICES = [
 
 
 @pytest.mark.parametrize("price", BAD_PRICES, ids=repr)
-def test_a_price_that_is_none_is_a_bad_answer(venue: Venue, asking: BinanceDataFetcher, price: Any):
+def test_a_price_that_is_none_is_a_bad_answer(
+    venue: ScriptedVenue, asking: BinanceDataFetcher, price: Any
+):
     venue.says(ticker(price=price))
     with pytest.raises(SourceBadAnswer):
         asking.price("BTCUSDT")
@@ -535,7 +490,7 @@ def test_a_price_that_is_none_is_a_bad_answer(venue: Venue, asking: BinanceDataF
 
 
 def test_a_ticker_of_another_symbol_or_without_time_is_a_bad_answer(
-    venue: Venue, asking: BinanceDataFetcher
+    venue: ScriptedVenue, asking: BinanceDataFetcher
 ):
     for answer in (ticker("ETHUSDT"), ticker(closeTime=None), ticker(closeTime="1"), [ticker()]):
         venue.says(answer)
@@ -576,7 +531,9 @@ UNSOUND = {
 
 
 @pytest.mark.parametrize("row", UNSOUND.values(), ids=UNSOUND.keys())
-def test_an_unsound_row_is_dropped_and_counted(venue: Venue, asking: BinanceDataFetcher, row: Any):
+def test_an_unsound_row_is_dropped_and_counted(
+    venue: ScriptedVenue, asking: BinanceDataFetcher, row: Any
+):
     venue.says([kline(HOURS[0]), kline(HOURS[1]), row, *map(kline, HOURS[3:])])
     series = asking.klines("BTCUSDT", Interval.H1, None, None, 10)
     assert series.open_time.tolist() == [*HOURS[:2], *HOURS[3:]]
@@ -585,7 +542,7 @@ def test_an_unsound_row_is_dropped_and_counted(venue: Venue, asking: BinanceData
 
 @pytest.mark.parametrize("row", [row for name, row in UNSOUND.items() if name != "duplicate"])
 def test_nothing_but_unsound_rows_is_a_bad_answer(
-    venue: Venue, asking: BinanceDataFetcher, row: Any
+    venue: ScriptedVenue, asking: BinanceDataFetcher, row: Any
 ):
     venue.says([row])
     for start in (None, HOURS[0]):
@@ -593,18 +550,22 @@ def test_nothing_but_unsound_rows_is_a_bad_answer(
             asking.klines("BTCUSDT", Interval.H1, start, None, 10)
 
 
-def test_rows_in_the_wrong_order_are_served_ascending(venue: Venue, asking: BinanceDataFetcher):
+def test_rows_in_the_wrong_order_are_served_ascending(
+    venue: ScriptedVenue, asking: BinanceDataFetcher
+):
     venue.says([kline(opens) for opens in reversed(HOURS)])
     assert asking.klines("BTCUSDT", Interval.H1, None, None, 6).open_time.tolist() == HOURS
 
 
-def test_rows_outside_the_range_are_dropped(venue: Venue, asking: BinanceDataFetcher):
+def test_rows_outside_the_range_are_dropped(venue: ScriptedVenue, asking: BinanceDataFetcher):
     venue.says(list(map(kline, HOURS)))  # whatever was asked
     series = asking.klines("BTCUSDT", Interval.H1, HOURS[1], HOURS[4], None)
     assert series.open_time.tolist() == HOURS[1:4]
 
 
-def test_pages_that_repeat_end_in_an_error_not_in_a_loop(venue: Venue, asking: BinanceDataFetcher):
+def test_pages_that_repeat_end_in_an_error_not_in_a_loop(
+    venue: ScriptedVenue, asking: BinanceDataFetcher
+):
     first = HOURS[-1] - 5000 * HOUR_MS
     venue.says([kline(first + index * HOUR_MS) for index in range(1000)])
     with pytest.raises(SourceBadAnswer, match="do not advance"):
@@ -637,14 +598,16 @@ def test_a_limit_is_at_least_one(asking: BinanceDataFetcher, limit: int):
     ],
 )
 def test_an_impossible_order_book_is_a_bad_answer(
-    venue: Venue, asking: BinanceDataFetcher, book: Any
+    venue: ScriptedVenue, asking: BinanceDataFetcher, book: Any
 ):
     venue.says(book)
     with pytest.raises(SourceBadAnswer):
         asking.depth("BTCUSDT", 10)
 
 
-def test_instruments_without_usable_rules_are_left_out(venue: Venue, asking: BinanceDataFetcher):
+def test_instruments_without_usable_rules_are_left_out(
+    venue: ScriptedVenue, asking: BinanceDataFetcher
+):
     def listing(symbol: str, *filters: Any, **changes: Any) -> dict[str, Any]:
         assets = {"baseAsset": symbol[:-4], "quoteAsset": "USDT", "status": "TRADING"}
         return {"symbol": symbol} | assets | {"filters": list(filters)} | changes
