@@ -11,18 +11,19 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 from tqdm import tqdm
 
+from aitradegame_import import import_file
 from errors import Conflict, DataError, MigrationError, TradingSystemError
 from kline_archive import ArchivedKlines, read_klines
 from kline_store import KlineStore
 from ledger_audit import audit
-from repositories import coins, models
+from repositories import aitradegame, coins, models
 from routes.services import EXTENSION, Services
 from server import serve
 from timestamps import iso_utc
 
 ARCHIVE_ENDINGS = (".csv", ".csv.gz", ".zip")
 
-database_commands = AppGroup("db", help="The database: upgrade, status, backup.")
+database_commands = AppGroup("db", help="The database: upgrade, status, backup, import.")
 kline_commands = AppGroup("klines", help="Stored candles.")
 ledger_commands = AppGroup("ledger", help="The books.")
 
@@ -91,6 +92,25 @@ def backup(target: Path) -> None:
         click.echo(f"copied to {_services().database.backup(target)}")
     except TradingSystemError as error:
         _fail(error)
+
+
+@database_commands.command("import-aitradegame")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would be taken; write nothing.")
+def import_aitradegame(file: Path, dry_run: bool) -> None:
+    """Move in from AITradeGame: take what its database FILE holds; FILE stays as it is."""
+    database = _services().database
+    try:
+        with aitradegame.opened(file) as old:
+            if not dry_run:
+                database.upgrade()
+            rows = old.count_history()
+            with tqdm(total=rows, unit="row", disable=None, leave=False) as bar:
+                report = import_file(old, database, dry_run=dry_run, on_rows=bar.update)
+    except TradingSystemError as error:
+        _fail(error)
+    for line in report.lines():
+        click.echo(line)
 
 
 # --------------------------------------------------------------------------------- klines

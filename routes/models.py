@@ -216,7 +216,8 @@ def change_model(path: ModelPath, body: ModelChanges) -> Response:
     with app.database.transaction() as connection:
         model = models.get_current(connection, path.model_id)
         changed = replace(model, **_changes(body))
-        _check_trader(changed, pools.enterable(connection, model.id) if pool is None else pool)
+        if changed.enabled or body.model_fields_set & {"trader", "params"}:
+            _check_trader(changed, pools.enterable(connection, model.id) if pool is None else pool)
         models.update(connection, changed, now_ms)
         if pool is not None:
             pools.replace_members(connection, model.id, pool, now_ms)
@@ -245,6 +246,9 @@ def pause_model(path: ModelPath, body: Empty) -> Response:
 @blueprint.post("/models/<int:model_id>/resume", responses={200: Message})
 def resume_model(path: ModelPath, body: Empty) -> Response:
     """Run cycles again."""
+    connection = services().database.connection
+    model = models.get_current(connection, path.model_id)
+    _check_trader(model, pools.enterable(connection, model.id))  # what cannot trade stays paused
     model = _set_enabled(path.model_id, enabled=True)
     return jsonify({"message": f"{model.name} trades again."})
 
