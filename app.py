@@ -25,10 +25,12 @@ from binance_fetcher import BinanceDataFetcher
 from clock import SystemClock
 from coin_discovery import CoinDiscovery
 from config import Config
-from data_aggregator import MultiSourceDataAggregator
+from data_aggregator import MarketSource, MultiSourceDataAggregator
 from database import Database
 from domain import Clock
 from event_stream import EventStream
+from market_data import MarketDataFetcher
+from okx_fetcher import OKXDataFetcher
 from owner_settings import SettingsStore
 from price_stream import PriceStream
 from repositories import books, coins
@@ -41,6 +43,7 @@ from version import VERSION
 
 LARGEST_BODY_BYTES = 1_000_000
 LISTINGS_EVERY_MINUTES = 60
+RANKS_EVERY_MINUTES = 360
 API_PAGE = "{% include 'api_docs.html' %}"
 
 
@@ -85,20 +88,21 @@ def build_services(config: Config, clock: Clock) -> Services:
     write_log(config.LOG_LEVEL)
     database = Database(config.DATABASE_PATH, clock)
     events = EventStream()
-    binance = BinanceDataFetcher(
-        config.BINANCE_API_KEY or None,
-        config.BINANCE_API_SECRET or None,
-        base_url=config.BINANCE_API_URL or None,
+    directory = MarketDataFetcher(
+        config.COINGECKO_API_KEY or None,
+        base_url=config.COINGECKO_API_URL or None,
         clock=clock,
         timeout_seconds=config.SOURCE_TIMEOUT_SECONDS,
     )
     data_aggregator = MultiSourceDataAggregator(
         database,
-        {binance.name: binance},
+        build_venues(config, clock),
         config.DATA_SOURCE_PRIORITY,
         clock,
         price_ttl_seconds=config.CACHE_PRICE_TTL,
+        price_sources={directory.name: directory},
     )
+    discovery = CoinDiscovery(database, data_aggregator, directory, clock)
     settings = SettingsStore(database, config.DEFAULT_TRADE_FEE_RATE)
     desk = TradingDesk(database, data_aggregator, settings, clock, events)
     prices = PriceStream(
@@ -106,12 +110,13 @@ def build_services(config: Config, clock: Clock) -> Services:
     )
     loop = TradingLoop(database, desk, prices, clock)
     loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.refresh_listings)
+    loop.every(RANKS_EVERY_MINUTES, "ranking", discovery.refresh_ranks)
     return Services(
         config=config,
         clock=clock,
         database=database,
         data_aggregator=data_aggregator,
-        discovery=CoinDiscovery(database, data_aggregator, None, clock),  # type: ignore[arg-type]
+        discovery=discovery,
         settings=settings,
         events=events,
         desk=desk,
@@ -121,6 +126,27 @@ def build_services(config: Config, clock: Clock) -> Services:
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
         started_ms=SystemClock().now_ms(),
     )
+
+
+def build_venues(config: Config, clock: Clock) -> dict[str, MarketSource]:
+    """A fetcher for each exchange, by its name."""
+    timeout_seconds = config.SOURCE_TIMEOUT_SECONDS
+    binance = BinanceDataFetcher(
+        config.BINANCE_API_KEY or None,
+        config.BINANCE_API_SECRET or None,
+        base_url=config.BINANCE_API_URL or None,
+        clock=clock,
+        timeout_seconds=timeout_seconds,
+    )
+    okx = OKXDataFetcher(
+        config.OKX_API_KEY or None,
+        config.OKX_API_SECRET or None,
+        config.OKX_PASSPHRASE or None,
+        domain=config.OKX_API_URL or None,
+        clock=clock,
+        timeout_seconds=timeout_seconds,
+    )
+    return {binance.name: binance, okx.name: okx}
 
 
 def write_log(level: str) -> None:

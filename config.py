@@ -12,8 +12,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from clock import AcceleratedClock, SystemClock
 from domain import Clock
 
-SOURCES = ("binance",)  # those that there are fetchers for
-KINDS_OF_DATA = ("price", "klines", "depth")
+# The sources that can answer for each kind of data, first choice first.
+SOURCES = {
+    "price": ("binance", "okx", "coingecko"),
+    "klines": ("binance", "okx"),
+    "depth": ("binance", "okx"),
+}
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -42,6 +46,12 @@ class Config(BaseSettings):
     BINANCE_API_KEY: str = Field("", description="Optional: public data needs none")
     BINANCE_API_SECRET: str = ""
     BINANCE_API_URL: str = Field("", description="Another base URL; empty is Binance's own")
+    OKX_API_KEY: str = Field("", description="Optional: public data needs none")
+    OKX_API_SECRET: str = ""
+    OKX_PASSPHRASE: str = ""
+    OKX_API_URL: str = Field("", description="Another base URL; empty is OKX's own")
+    COINGECKO_API_KEY: str = Field("", description="Optional: raises the limit of questions")
+    COINGECKO_API_URL: str = Field("", description="Another base URL; empty is CoinGecko's own")
     SOURCE_TIMEOUT_SECONDS: float = Field(4.0, gt=0, le=60)
     DATA_SOURCE_PRIORITY: dict[str, list[str]] = Field(
         default={}, validate_default=True, description="Sources by kind of data, first choice first"
@@ -71,11 +81,11 @@ class Config(BaseSettings):
     def _every_kind_has_a_source(cls, priority: dict[str, list[str]]) -> dict[str, list[str]]:
         """A kind that is not named keeps every source."""
         for kind, sources in priority.items():
-            if kind not in KINDS_OF_DATA:
-                raise ValueError(f"{kind!r} is none of {', '.join(KINDS_OF_DATA)}")
-            if not sources or not set(sources) <= set(SOURCES):
-                raise ValueError(f"{kind} takes one or more of {', '.join(SOURCES)}")
-        return {kind: list(SOURCES) for kind in KINDS_OF_DATA} | priority
+            if kind not in SOURCES:
+                raise ValueError(f"{kind!r} is none of {', '.join(SOURCES)}")
+            if not sources or not set(sources) <= set(SOURCES[kind]):
+                raise ValueError(f"{kind} takes one or more of {', '.join(SOURCES[kind])}")
+        return {kind: list(names) for kind, names in SOURCES.items()} | priority
 
     @model_validator(mode="after")
     def _streams_leave_threads_for_answers(self) -> Config:

@@ -26,7 +26,7 @@ from domain import (
     Ticker,
     VenueInstrument,
 )
-from errors import InvalidInput, SourceError, SourceUnavailable
+from errors import InvalidInput, NotFound, SourceError, SourceUnavailable
 from kline_store import Coverage, KlineStore
 from repositories import coins as coin_rows
 from repositories import instruments
@@ -34,6 +34,7 @@ from repositories import instruments
 UNKNOWN_SYMBOL = "unknown_symbol"  # the code of a refusal that is no failure of the source
 MOST_BARS_A_REQUEST = 1_100_000
 LISTINGS_KEPT_MS = 3_600_000
+PRICE_PAUSE_SECONDS = {"coingecko": 30.0}  # between two questions: about 30 a minute in all
 WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
 # A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
 SETTLING_MS = 5_000
@@ -164,6 +165,7 @@ class MultiSourceDataAggregator:
         self._store = KlineStore(database)
         self._prices: dict[str, KnownPrice] = {}
         self._price_flight = SingleFlight()
+        self._asked_prices_ms: dict[str, int] = {}
         self._kline_flights: dict[tuple[str, Interval], SingleFlight] = {}
         self._kline_flights_lock = threading.Lock()
         self._listings: dict[str, tuple[int, Mapping[str, VenueInstrument]]] = {}
@@ -228,7 +230,7 @@ class MultiSourceDataAggregator:
         failures: list[SourceError] = []
         for source in self._sources_of_prices():
             names = venue_symbols(source.name, missing.values())
-            if not names:
+            if not names or self._is_resting(source):
                 continue
             try:
                 tickers = self._ask_prices(source, list(names))
@@ -243,6 +245,15 @@ class MultiSourceDataAggregator:
                 del missing[symbol]
         if failures and len(missing) == len(coins):
             raise _all_failed(f"prices of {', '.join(list(coins)[:5])}", failures)
+
+    def _is_resting(self, source: PriceSource) -> bool:
+        """Whether a source with a small allowance was asked for prices just now; notes the time."""
+        pause = PRICE_PAUSE_SECONDS.get(source.name, 0.0)
+        now_ms = self._wall_clock.now_ms()
+        if now_ms < self._asked_prices_ms.get(source.name, -(10**15)) + pause * 1000:
+            return True
+        self._asked_prices_ms[source.name] = now_ms
+        return False
 
     def _ask_prices(self, source: PriceSource, names: Sequence[str]) -> dict[str, Ticker]:
         return self._ask(source, lambda: source.prices(names))
@@ -283,7 +294,7 @@ class MultiSourceDataAggregator:
         if include_open and reaches_forming and failure is None and source is not None:
             series = self._with_open_bar(source, coin, series, forming, limit)
         if failure is not None and not len(series):
-            raise failure
+            raise _not_listed(coin) if source is None else failure
         return KlineAnswer(series, stale=failure is not None)
 
     def fetch_history(
@@ -466,7 +477,9 @@ class MultiSourceDataAggregator:
                     return self._ask_depth(source, venue_symbol, limit)
                 except SourceError as error:
                     failures.append(error)
-        raise _all_failed(f"the order book of {symbol}", failures)
+        raise (
+            _all_failed(f"the order book of {symbol}", failures) if failures else _not_listed(coin)
+        )
 
     def _ask_depth(self, source: MarketSource, venue_symbol: str, limit: int) -> OrderBook:
         return self._ask(source, lambda: source.depth(venue_symbol, limit))
@@ -600,6 +613,10 @@ def venue_symbols(source: str, coins: Iterable[Coin]) -> dict[str, str]:
     """Our symbols by the venue's, for those coins that the venue lists."""
     column = {"binance": "binance_symbol", "okx": "okx_symbol", "coingecko": "coingecko_id"}[source]
     return {getattr(coin, column): coin.symbol for coin in coins if getattr(coin, column)}
+
+
+def _not_listed(coin: Coin) -> NotFound:
+    return NotFound(f"No exchange lists {coin.symbol}.", code="not_listed")
 
 
 def _all_failed(what: str, failures: Sequence[SourceError]) -> SourceUnavailable:

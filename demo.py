@@ -45,6 +45,8 @@ def main() -> int:
             DATABASE_PATH=database_path,
             MARKET=MarketKind.DEMO,
             BINANCE_API_URL=address,
+            OKX_API_URL=address,
+            COINGECKO_API_URL=f"{address}/coingecko",
             DEMO_CLOCK_START_MS=start_ms,
             DEMO_CLOCK_WALL_START_MS=wall_ms,
             DEMO_CLOCK_SPEED=speed,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import real_klines as candles
+from addresses import NOWHERE, sources_at
 from flask import Flask
 from scripted_venue import ScriptedVenue
 
@@ -49,7 +50,7 @@ def app_config(tmp_path: Path) -> Config:
     """An app on a database of its own, whose only source cannot be reached."""
     return Config(
         DATABASE_PATH=tmp_path / "trading.db",
-        BINANCE_API_URL="http://127.0.0.1:9",
+        **NOWHERE,
         SOURCE_TIMEOUT_SECONDS=2.0,
         TRADING_LOOP="off",
     )
@@ -64,7 +65,7 @@ def offline_app(app_config: Config) -> Iterator[Flask]:
 @pytest.fixture
 def app(app_config: Config, simulator: SimulatorServer) -> Iterator[Flask]:
     """The app on the simulated exchange and its clock. Its answers are checked."""
-    config = app_config.model_copy(update={"BINANCE_API_URL": simulator.url})
+    config = app_config.model_copy(update=sources_at(simulator.url))
     yield from running(create_app(config, clock=simulator.clock, check_answers=True))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from addresses import NOWHERE
 from conftest import running
 from flask import Flask
 from flask.testing import FlaskClient
@@ -60,7 +61,7 @@ def client_with_real_candles(
 ) -> Iterator[FlaskClient]:
     config = Config(
         DATABASE_PATH=tmp_path_factory.mktemp("real") / "trading.db",
-        BINANCE_API_URL="http://127.0.0.1:9",
+        **NOWHERE,
         TRADING_LOOP="off",
     )
     app = create_app(config, check_answers=True)

@@ -270,3 +270,70 @@ def test_pepe_and_arb_added_to_one_pool_are_traded_by_that_model_and_no_other(
         for model_id in (first, second)
     }
     assert traded == {first: {"BTC", "PEPE", "ARB"}, second: {"BTC"}}
+
+
+# -------------------------------------------------------------------- asked of the sources
+
+
+def test_check_says_what_each_source_says(client: FlaskClient):
+    answer = client.post(f"/api/coins/{coin(client, 'BTC')['id']}/check", json={}).json
+    assert {source: row["ok"] for source, row in answer.items()} == {
+        "binance": True, "okx": True, "coingecko": True,
+    }  # fmt: skip
+    prices = [row["price"] for row in answer.values()]
+    assert max(prices) / min(prices) < 1.01
+    nowhere = client.post("/api/coins", json={"symbol": "NIL", "name": "Nil"}).json["id"]
+    answer = client.post(f"/api/coins/{nowhere}/check", json={}).json
+    assert {row["ok"] for row in answer.values()} == {False}
+    assert all("no symbol" in row["error"] for row in answer.values())
+
+
+def test_a_coin_is_found_by_name_with_its_pairs_on_the_venues(client: FlaskClient):
+    found = client.post("/api/coins/discover", json={"query": "pepe"}).json
+    pepe = next(row for row in found if row["symbol"] == "PEPE")
+    assert (pepe["coingecko_id"], pepe["binance_symbol"], pepe["okx_symbol"]) == (
+        "pepe", "PEPEUSDT", "PEPE-USDT",
+    )  # fmt: skip
+    assert pepe["known"] is True
+    assert pepe["coin_id"] == coin(client, "PEPE")["id"]
+
+
+def test_the_hundred_largest_are_found_and_added_in_one_step(client: FlaskClient):
+    found = client.post("/api/coins/discover", json={"top": 100}).json
+    assert len(found) >= 95  # of two coins with one symbol the larger is offered
+    ranks = [row["market_cap_rank"] for row in found]
+    assert ranks == sorted(ranks)
+    fields = (
+        "symbol", "name", "coingecko_id", "market_cap_rank", "binance_symbol", "okx_symbol",
+    )  # fmt: skip
+    rows = [{name: row[name] for name in fields} for row in found]
+    result = client.post("/api/coins/bulk", json={"coins": rows}).json
+    assert result["added"] + len(result["skipped"]) == len(rows)
+    known = {row["symbol"] for row in client.get("/api/coins").json}
+    assert {row["symbol"] for row in found} <= known
+
+
+def test_the_ranking_is_refreshed_and_top10_follows_it(app: Flask, client: FlaskClient):
+    ranked = app.extensions[EXTENSION].discovery.refresh_ranks()
+    assert ranked >= 90
+    rows = client.get("/api/coins").json
+    assert [row["market_cap_rank"] for row in rows[:2]] == [1, 2]
+    top = [row["symbol"] for row in group(client, "Top10")["coins"]]
+    assert top == [row["symbol"] for row in rows[:10]]
+
+
+def test_coins_say_on_which_venues_they_trade(app: Flask, client: FlaskClient):
+    assert coin(client, "BTC")["trading"] == {"binance": None, "okx": None}  # not asked yet
+    app.extensions[EXTENSION].data_aggregator.refresh_listings()
+    assert coin(client, "BTC")["trading"] == {"binance": True, "okx": True}
+    assert coin(client, "LEO")["trading"] == {"binance": None, "okx": None}
+
+
+def test_without_sources_discovery_says_so(offline_app: Flask):
+    response = offline_app.test_client().post("/api/coins/discover", json={"query": "pepe"})
+    assert (response.status_code, response.json["code"]) == (503, "source_unavailable")
+
+
+@pytest.mark.parametrize("body", [{}, {"query": ""}, {"top": 0}, {"top": 10, "query": "x"}])
+def test_discovery_needs_exactly_one_question(client: FlaskClient, body: Any):
+    assert client.post("/api/coins/discover", json=body).status_code == 400

@@ -44,7 +44,9 @@ def test_prices_of_the_named_coins(client: FlaskClient):
     assert client.get("/api/market/prices?coins=GOLD").status_code == 404
     everything = client.get("/api/market/prices").json
     assert len(everything) >= 100
-    assert "LEO" not in everything  # no source lists it
+    assert everything["LEO"]["source"] == "coingecko"  # no exchange lists it
+    assert client.get("/api/klines/LEO").json["code"] == "not_listed"
+    assert client.get("/api/depth/LEO").status_code == 404
 
 
 @pytest.mark.parametrize("interval", [interval.value for interval in Interval])

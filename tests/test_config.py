@@ -23,7 +23,8 @@ def test_without_anything_it_is_a_live_market_on_the_loopback():
     assert (config.HOST, config.PORT, config.MARKET) == ("127.0.0.1", 5000, MarketKind.LIVE)
     assert str(config.DATABASE_PATH) == "instance/trading.db"
     assert config.DATA_SOURCE_PRIORITY == {
-        "price": ["binance"], "klines": ["binance"], "depth": ["binance"],
+        "price": ["binance", "okx", "coingecko"], "klines": ["binance", "okx"],
+        "depth": ["binance", "okx"],
     }  # fmt: skip
     assert isinstance(config.clock(), SystemClock)
 
@@ -39,7 +40,7 @@ def test_the_environment_overrides_the_file_and_the_file_the_defaults(
     assert (config.PORT, config.CACHE_PRICE_TTL, config.SERVER_THREADS) == (7000, 3.0, 99)
     assert str(config.DATABASE_PATH) == "/data/mine.db"
     # A kind of data that is not named keeps its sources.
-    assert config.DATA_SOURCE_PRIORITY["klines"] == ["binance"]
+    assert config.DATA_SOURCE_PRIORITY["klines"] == ["binance", "okx"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])

@@ -447,7 +447,7 @@ def test_a_coin_that_no_source_lists_says_so(
     aggregator: MultiSourceDataAggregator, database: Database
 ):
     database.connection.execute("UPDATE coins SET binance_symbol = NULL WHERE symbol = 'BTC'")
-    with pytest.raises(SourceUnavailable, match="No source of klines lists BTC"):
+    with pytest.raises(NotFound, match="No exchange lists BTC"):
         aggregator.get_klines("BTC", H1)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from addresses import NOWHERE, sources_at
 from conftest import SIMULATED_NOW_MS, running
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
@@ -31,7 +32,7 @@ GENERATED = settings(
 def offline_config(folder: Path) -> Config:
     return Config(
         DATABASE_PATH=folder / "fuzzed.db",
-        BINANCE_API_URL="http://127.0.0.1:9",
+        **NOWHERE,
         TRADING_LOOP="off",
     )
 
@@ -41,9 +42,11 @@ def fuzzed_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """The app on an exchange that never asks for fewer requests, with a model that has traded."""
     market = GeneratedMarket(seed=7)
     clock = ManualClock(SIMULATED_NOW_MS)
-    with SimulatorServer(market, clock, weight_limit=10**9) as exchange:
+    with SimulatorServer(
+        market, clock, weight_limit=10**9, okx_limit_factor=10**6, coingecko_limit=10**6
+    ) as exchange:
         config = offline_config(tmp_path_factory.mktemp("fuzzed"))
-        config = config.model_copy(update={"BINANCE_API_URL": exchange.url})
+        config = config.model_copy(update=sources_at(exchange.url))
         for app in running(create_app(config, clock=clock, check_answers=True)):
             client = app.test_client()
             body = {"name": "Holder", "trader": "buy_and_hold", "risk": "off"}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from addresses import NOWHERE, sources_at
 
 from clock import SystemClock
 from exchange_simulator.generated_market import GeneratedMarket
@@ -34,7 +35,7 @@ def exchange() -> Iterator[SimulatorServer]:
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     return os.environ | {
         "DATABASE_PATH": str(folder / "trading.db"),
-        "BINANCE_API_URL": "http://127.0.0.1:9",
+        **NOWHERE,
         "PORT": "0",
         "TRADING_LOOP": "on",
         "PRICE_POLL_SECONDS": "0.2",
@@ -76,7 +77,7 @@ def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM)
 def test_it_trades_ends_when_told_and_goes_on_where_it_was(
     tmp_path: Path, exchange: SimulatorServer
 ):
-    settings = {"BINANCE_API_URL": exchange.url}
+    settings = sources_at(exchange.url)
     with serving(tmp_path, **settings) as (process, address):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
         model_id = requests.post(f"{address}/api/models", json=MODEL, timeout=5).json()["id"]
@@ -100,7 +101,7 @@ def test_it_trades_ends_when_told_and_goes_on_where_it_was(
 
 
 def test_a_backtest_that_the_end_cuts_off_is_run_again(tmp_path: Path, exchange: SimulatorServer):
-    settings = {"BINANCE_API_URL": exchange.url, "TRADING_LOOP": "off"}
+    settings = {**sources_at(exchange.url), "TRADING_LOOP": "off"}
     run = {
         "trader": "random", "coins": ["BTC"], "interval": "1m",
         "params": {"enter_chance": 0.5, "close_chance": 0.5},
