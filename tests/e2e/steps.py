@@ -1,0 +1,77 @@
+"""What tests of several pages do and look at."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from playwright.sync_api import Locator, Page, expect
+
+Found = TypeVar("Found")
+
+#: Copied before it is read: reading a page's own canvas again and again would slow it down.
+COUNT_COLOURS = """(canvas) => {
+  const { width, height } = canvas;
+  if (!width || !height) return 0;
+  const copy = Object.assign(document.createElement('canvas'), { width, height });
+  const context = copy.getContext('2d', { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  return new Set(new Uint32Array(context.getImageData(0, 0, width, height).data.buffer)).size;
+}"""
+MARKER_STEP = 4
+
+
+def eventually(
+    page: Page, condition: Callable[[], Found], seconds: float = 20, what: str = "condition"
+) -> Found:
+    """What `condition` returns as soon as that is true; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        page.wait_for_timeout(50)
+    return found
+
+
+def colours(canvas: Locator) -> int:
+    """How many colours are drawn on it: one where it is blank."""
+    count: int = canvas.evaluate(COUNT_COLOURS)
+    return count
+
+
+def expect_drawn(page: Page, canvas: Locator) -> None:
+    """More is drawn on it than a ground and its grid."""
+    eventually(page, lambda: colours(canvas) > 4)
+
+
+def expect_live(page: Page) -> None:
+    """The page has loaded everything and follows the stream."""
+    expect(page.get_by_test_id("status-stream")).to_have_attribute("data-state", "ok")
+    expect(page.locator(".skeleton:visible")).to_have_count(0)
+
+
+def column(page: Page, test_id: str, heading: str) -> list[str]:
+    """The texts of a column, of all rows at one moment."""
+    names = page.get_by_test_id(test_id).locator("thead th").all_inner_texts()
+    index = [name.strip() for name in names].index(heading) + 1
+    cells = page.get_by_test_id(f"{test_id}-row").locator(f"td:nth-child({index})")
+    return [text.strip() for text in cells.all_inner_texts()]
+
+
+def number(text: str) -> float:
+    """The first number in a text, with its sign."""
+    found = re.search(r"[-−]?\$?[\d,]*\.?\d+", text)
+    assert found is not None, text
+    return float(found[0].replace("$", "").replace(",", "").replace("−", "-"))
+
+
+def hover_marker(page: Page, chart: Locator, said: str) -> str:
+    """Move the pointer down the middle of a candle chart until a marker there says `said`."""
+    pane = chart.locator("canvas").first.bounding_box()
+    assert pane is not None
+    tooltip = page.get_by_test_id("marker-tooltip")
+    middle = pane["x"] + pane["width"] / 2
+    for step in range(int(pane["height"]) // MARKER_STEP):
+        page.mouse.move(middle, pane["y"] + step * MARKER_STEP)
+        if tooltip.is_visible() and said in tooltip.inner_text():
+            return tooltip.inner_text()
+    raise AssertionError(f"no marker in the middle of the chart says {said!r}")

@@ -1,0 +1,37 @@
+"""The demo does what it is for: a minute after its start, five models trade on moving candles.
+
+First of the modules by its name, so that the demo has just been started.
+"""
+
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import Demo
+from e2e.steps import column, eventually, expect_live, number
+
+pytestmark = pytest.mark.e2e
+
+FIRST_MINUTE = 60
+
+
+def test_five_models_have_traded_within_a_minute(page: Page, demo: Demo):
+    page.goto("/")
+    expect_live(page)
+    expect(page.get_by_test_id("leaderboard-row")).to_have_count(5)
+
+    def all_traded() -> bool:
+        return all(number(fees) > 0 for fees in column(page, "leaderboard", "Fees"))
+
+    eventually(page, all_traded, demo.started_at + FIRST_MINUTE - time.monotonic())
+
+
+def test_the_last_candle_moves(page: Page):
+    page.goto("/charts?coin=BTC&interval=1m")
+    expect_live(page)
+    legend, price = page.get_by_test_id("candle-legend"), page.get_by_test_id("charts-price")
+    expect(legend).to_contain_text("C")
+    expect(price).to_contain_text(".")
+    first = legend.inner_text(), price.inner_text()
+    eventually(page, lambda: legend.inner_text() != first[0] and price.inner_text() != first[1])

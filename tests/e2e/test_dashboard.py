@@ -1,0 +1,107 @@
+"""The dashboard, clicked through while five models trade."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import OpenPage
+from e2e.steps import column, eventually, expect_drawn, expect_live, number
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def dashboard(page: Page) -> Page:
+    page.goto("/")
+    expect_live(page)
+    return page
+
+
+def test_values_change_without_a_reload(dashboard: Page):
+    loads = []
+    dashboard.on("load", lambda: loads.append("again"))
+    value = dashboard.get_by_test_id("metric-total_value")
+    first = value.inner_text()
+    assert number(first) == pytest.approx(50_000, rel=0.05)
+    eventually(dashboard, lambda: value.inner_text() != first)
+    clock = dashboard.get_by_test_id("market-time")
+    shown = clock.inner_text()
+    eventually(dashboard, lambda: clock.inner_text() != shown)
+    assert loads == []
+
+
+def test_charts_are_drawn(dashboard: Page):
+    expect_drawn(dashboard, dashboard.get_by_test_id("account-value-chart").locator("canvas"))
+    expect_drawn(dashboard, dashboard.get_by_test_id("distribution-chart").locator("canvas"))
+
+
+def test_one_model_is_picked_and_stays_in_the_address(dashboard: Page):
+    expect(dashboard.get_by_test_id("model-link")).to_be_hidden()
+    dashboard.get_by_label("Model", exact=True).select_option("Random monkey")
+    expect(dashboard).to_have_url(re.compile(r"\?model=4$"))
+    value = dashboard.get_by_test_id("metric-total_value")
+    eventually(dashboard, lambda: number(value.inner_text()) < 11_000)
+    eventually(dashboard, lambda: set(column(dashboard, "trades", "Model")) == {"Random monkey"})
+    dashboard.reload()
+    expect_live(dashboard)
+    expect(dashboard.get_by_test_id("model-picker")).to_have_value("4")
+    eventually(dashboard, lambda: number(value.inner_text()) < 11_000)
+    dashboard.get_by_test_id("model-link").click()
+    expect(dashboard.get_by_test_id("model-name")).to_have_text("Random monkey")
+
+
+def test_the_window_is_chosen(dashboard: Page):
+    expect(dashboard.get_by_test_id("window-1d")).to_have_attribute("aria-pressed", "true")
+    for window in ("1w", "1m", "all"):
+        with dashboard.expect_response(re.compile(f"chart-data.*window={window}")):
+            dashboard.get_by_test_id(f"window-{window}").click()
+        expect(dashboard.get_by_test_id(f"window-{window}")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        expect(dashboard).to_have_url(re.compile(f"window={window}"))
+    dashboard.reload()
+    expect(dashboard.get_by_test_id("window-all")).to_have_attribute("aria-pressed", "true")
+
+
+def test_tables_sort_both_ways(dashboard: Page):
+    table = dashboard.get_by_test_id("leaderboard")
+    heading = table.get_by_role("columnheader", name="Return")
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    returns = [number(text) for text in column(dashboard, "leaderboard", "Return")]
+    assert len(returns) == 5
+    assert returns == sorted(returns, reverse=True)
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    returns = [number(text) for text in column(dashboard, "leaderboard", "Return")]
+    assert returns == sorted(returns)
+    expect(dashboard).to_have_url(re.compile("leaderboard=return"))
+
+
+def test_rows_are_filtered_and_exported_as_csv(dashboard: Page):
+    dashboard.get_by_test_id("filter-trades").fill("monkey")
+    rows = dashboard.get_by_test_id("trades-row").filter(visible=True)
+    expect(rows.first).to_be_visible()
+    with dashboard.expect_download() as download:
+        dashboard.get_by_test_id("export-trades").click()
+    assert download.value.suggested_filename == "trades.csv"
+    header, *lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert header == "Time,Model,Coin,Action,Quantity,Price,Fee,P&L,Reason,Justification"
+    assert lines
+    for line in lines:
+        assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z,Random monkey,[A-Z]+,", line)
+
+
+def test_the_readme_picture(open_page: OpenPage, demo, pictures: Path):
+    """Written where UPDATE_PICTURES is set; drawn in any case."""
+    page = open_page(demo.address, viewport={"width": 1280, "height": 800})
+    page.goto("/")
+    expect_live(page)
+    expect_drawn(page, page.get_by_test_id("account-value-chart").locator("canvas"))
+    picture = page.screenshot(animations="disabled")
+    assert len(picture) > 20_000
+    if os.environ.get("UPDATE_PICTURES"):
+        (pictures / "dashboard.png").write_bytes(picture)
