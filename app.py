@@ -152,7 +152,7 @@ def build_venues(config: Config, clock: Clock) -> dict[str, MarketSource]:
 def write_log(level: str) -> None:
     """Log to standard error; of what libraries say, the warnings."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for library in ("apscheduler", "waitress", "urllib3"):
+    for library in ("apscheduler", "httpx", "urllib3", "waitress"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
