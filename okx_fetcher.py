@@ -88,6 +88,10 @@ class CandleRange:
         return RECENT_ROWS_A_PAGE if time_ms >= self.recent_ms else HISTORY_ROWS_A_PAGE
 
 
+class PublicClient(MarketAPI, PublicAPI):  # type: ignore[misc]
+    """The SDK's two classes of public questions on one pool of connections."""
+
+
 class OKXDataFetcher:
     """A `MarketSource` of OKX's spot market. Safe to share between threads.
 
@@ -117,8 +121,7 @@ class OKXDataFetcher:
         self._secrets = [part for part in key if part]
         self._lock = threading.Lock()
         self._dropped_rows = 0
-        self._market = self._client(MarketAPI, domain, timeout_seconds)
-        self._public = self._client(PublicAPI, domain, timeout_seconds)
+        self._client = self._new_client(domain or PUBLIC_HOST, timeout_seconds)
 
     @property
     def dropped_rows(self) -> int:
@@ -128,15 +131,14 @@ class OKXDataFetcher:
 
     def close(self) -> None:
         """Close the connections."""
-        self._market.close()
-        self._public.close()
+        self._client.close()
 
     # ------------------------------------------------------------------------------ questions
 
     def price(self, symbol: str) -> Ticker:
         """The latest price. Raises SourceError."""
         _check_symbol(symbol)
-        rows = self._ask(lambda: self._market.get_ticker(symbol))
+        rows = self._ask(lambda: self._client.get_ticker(symbol))
         return answers.ticker(rows[0] if rows else None, symbol)
 
     def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
@@ -148,7 +150,7 @@ class OKXDataFetcher:
         if not symbols:
             return {}
         wanted = list(dict.fromkeys(symbols))
-        rows = answers.rows_by_symbol(self._ask(lambda: self._market.get_tickers(SPOT)))
+        rows = answers.rows_by_symbol(self._ask(lambda: self._client.get_tickers(SPOT)))
         if not rows:
             raise SourceBadAnswer("OKX's list of tickers has none.")
         tickers, unsound = sound_tickers(wanted, rows, answers.ticker)
@@ -199,12 +201,12 @@ class OKXDataFetcher:
         _check_symbol(symbol)
         check_limit(limit)
         levels = min(limit, LARGEST_DEPTH)
-        rows = self._ask(lambda: self._market.get_orderbook(symbol, levels))
+        rows = self._ask(lambda: self._client.get_orderbook(symbol, levels))
         return answers.order_book(rows, symbol)
 
     def instruments(self) -> dict[str, VenueInstrument]:
         """Every spot pair of the venue with its trading rules. Raises SourceError."""
-        return answers.instruments(self._ask(lambda: self._public.get_instruments(SPOT)))
+        return answers.instruments(self._ask(lambda: self._client.get_instruments(SPOT)))
 
     # -------------------------------------------------------------------------------- klines
 
@@ -214,9 +216,10 @@ class OKXDataFetcher:
         """Rows from `start_ms` on, up to the end or until there are `limit`.
 
         OKX pages backward alone, so the range is walked in windows that a page can hold. Over
-        times without bars (before a listing) they grow, and shrink when a page may not hold all.
+        times without bars (before a listing) they double; one that may hold more than its page
+        is halved until the first bars are found.
         """
-        step, growth, rows = candles.interval.milliseconds, 1, list[Json]()
+        step, growth, is_doubling, rows = candles.interval.milliseconds, 1, True, list[Json]()
         while start_ms < end_ms and (limit is None or len(rows) < limit):
             size = candles.rows_a_page(start_ms)
             wanted = size if limit is None else min(size, limit - len(rows))
@@ -227,11 +230,14 @@ class OKXDataFetcher:
             if page and not answers.open_times(page, start_ms, until_ms):
                 raise SourceBadAnswer(f"OKX's pages of {candles.symbol} bars do not advance.")
             if len(page) == size and growth > 1:
-                growth = 1  # these are the window's newest: there may be older ones in it
+                growth, is_doubling = growth // 2, False  # these are the window's newest
                 continue
-            growth = 1 if page else 2 * growth
             rows += page
             start_ms = until_ms
+            if page:
+                growth, is_doubling = 1, True
+            else:
+                growth = 2 * growth if is_doubling else max(growth // 2, 1)
         return rows
 
     def _rows_backward(self, candles: CandleRange, end_ms: int, limit: int) -> list[Json]:
@@ -257,7 +263,7 @@ class OKXDataFetcher:
         """The newest `size` rows that open in [start_ms, end_ms): the venue's bounds are open."""
         recent = start_ms >= candles.recent_ms
         question = (
-            self._market.get_candlesticks if recent else self._market.get_history_candlesticks
+            self._client.get_candlesticks if recent else self._client.get_history_candlesticks
         )
         bounds = {"after": str(end_ms), "before": str(start_ms - 1) if start_ms else ""}
         bar, limit = BARS[candles.interval], str(size)
@@ -269,13 +275,9 @@ class OKXDataFetcher:
 
     # ------------------------------------------------------------------------- the connection
 
-    def _client(self, api: Callable[..., Any], domain: str | None, timeout_seconds: float) -> Any:
-        client = api(
-            *(self._secrets or (NO_KEY, NO_KEY, NO_KEY)),
-            flag=PRODUCTION,
-            domain=(domain or PUBLIC_HOST).rstrip("/"),
-            debug=False,
-        )
+    def _new_client(self, domain: str, timeout_seconds: float) -> Any:
+        key = self._secrets or (NO_KEY, NO_KEY, NO_KEY)
+        client = PublicClient(*key, flag=PRODUCTION, domain=domain.rstrip("/"), debug=False)
         client.timeout = httpx.Timeout(timeout_seconds)
         client.event_hooks = {"response": [self._examine]}
         return client
