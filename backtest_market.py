@@ -83,6 +83,9 @@ def align(history: Mapping[str, KlineSeries], interval: Interval, start_ms: int)
 
 
 def _on_grid(series: KlineSeries, grid: TimeArray) -> CoinBars:
+    if series.open_time is grid:  # one coin, or every coin with the same bars
+        every = np.arange(len(grid))
+        return CoinBars(series, every, every, series.close)
     grid_of = np.searchsorted(grid, series.open_time)
     bar_at = np.searchsorted(series.open_time, grid, side="right") - 1
     close = np.where(bar_at >= 0, series.close[np.maximum(bar_at, 0)], np.nan)

@@ -194,11 +194,13 @@ class BacktestEngine:
             self._order(first - 1, coin, decision)
         at = first
         while (at := self._next_event(at)) < length:
-            self._advance_curve(at)
+            before = self.state.account
             self._live_through_bar(at)
+            if self.state.account is not before:
+                self._advance_curve(at, before)
             self.progress((at - first) / (length - first))
             at += 1
-        self._advance_curve(length)
+        self._advance_curve(length, self.state.account)
         self.progress(1.0)
 
     def _next_event(self, at: int) -> int:
@@ -334,7 +336,7 @@ class BacktestEngine:
         return np.flatnonzero(np.diff(self.grid.open_time // self.config.funding.period_ms)) + 1
 
     def _next_funding(self, at: int) -> int:
-        if not self.state.account.positions:
+        if not len(self.funding_bars) or not self.state.account.positions:
             return NEVER
         place = int(np.searchsorted(self.funding_bars, at))
         return int(self.funding_bars[place]) if place < len(self.funding_bars) else NEVER
@@ -356,18 +358,20 @@ class BacktestEngine:
 
     # -------------------------------------------------------------------------- equity curve
 
-    def _advance_curve(self, until: int) -> None:
-        """Fill the curves of the bars before `until` with the account as it stands."""
+    def _advance_curve(self, until: int, account: Account) -> None:
+        """The curves of the bars before `until`, through which `account` stood."""
         state = self.state
         span = slice(state.curve_from, until)
-        self.cash_curve[span] = float(state.account.cash)
+        if span.start == span.stop:
+            return
+        self.cash_curve[span] = float(account.cash)
         values = self.value_curve[span]
-        for coin, position in state.account.positions.items():
+        for coin, position in account.positions.items():
             sign = position.side.sign
             closes = self.grid.coins[coin].close[span]
             offset = float(position.margin) - sign * float(position.cost)
             values += offset + sign * float(position.quantity) * closes
-        if state.account.positions:
+        if account.positions:
             state.bars_in_position += until - state.curve_from
         state.curve_from = until
 

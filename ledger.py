@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, Context, Decimal, localcontext
+from decimal import ROUND_DOWN, Context, Decimal, getcontext, setcontext
 from typing import ParamSpec, TypeVar
 
 from domain import Decision, Entry, Exits, Fill, FillKind, Portfolio, Position, Reason
@@ -41,8 +41,14 @@ def exact(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def with_exact_context(*args: P.args, **kwargs: P.kwargs) -> R:
-        with localcontext(EXACT):
+        before = getcontext()
+        if before is EXACT:
             return function(*args, **kwargs)
+        setcontext(EXACT)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            setcontext(before)
 
     return with_exact_context
 
@@ -259,11 +265,13 @@ def _post_open(account: Account, fill: Fill) -> tuple[Account, Entry]:
             code="insufficient_cash",
         )
     position = _opened(fill, cost, margin) if held is None else _added(held, fill, cost, margin)
-    after = replace(
-        account,
-        cash=account.cash - needed,
-        positions={**account.positions, fill.coin: position},
-        fees_paid=account.fees_paid + fill.fee,
+    after = Account(
+        account.initial_capital,
+        account.cash - needed,
+        {**account.positions, fill.coin: position},
+        account.realized_pnl,
+        account.fees_paid + fill.fee,
+        account.funding_paid,
     )
     return after, Entry(fill, ZERO, ZERO, after.cash)
 
@@ -320,14 +328,13 @@ def _post_close(account: Account, fill: Fill) -> tuple[Account, Entry]:
     # A liquidation's fee takes what is left of the margin at most, a close's what cash has too.
     payable = returned if fill.kind is FillKind.LIQUIDATION else returned + account.cash
     fee = min(fill.fee, payable)
-    after = replace(
-        account,
-        cash=account.cash + returned - fee,
-        positions=_without_share(
-            account.positions, held, fill.quantity, cost, margin, entry_fees, funding
-        ),
-        realized_pnl=account.realized_pnl + gross - fee,
-        fees_paid=account.fees_paid + fee,
+    after = Account(
+        account.initial_capital,
+        account.cash + returned - fee,
+        _without_share(account.positions, held, fill.quantity, cost, margin, entry_fees, funding),
+        account.realized_pnl + gross - fee,
+        account.fees_paid + fee,
+        account.funding_paid,
     )
     pnl = gross - fee - entry_fees - funding
     booked = fill if fee == fill.fee else replace(fill, fee=fee)

@@ -7,7 +7,7 @@ ledger. Pure: it is given prices and times. A refusal is a result with a stable 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
 import ledger
@@ -68,6 +68,9 @@ def in_order(decisions: Decisions) -> list[tuple[str, Decision]]:
 
 def closes_first(pairs: Iterable[tuple[str, Decision]]) -> list[tuple[str, Decision]]:
     """The same pairs, closes before everything else, otherwise in their order."""
+    pairs = list(pairs)
+    if len(pairs) < 2:
+        return pairs
     return sorted(pairs, key=lambda pair: pair[1].signal is not Signal.CLOSE_POSITION)
 
 
@@ -89,13 +92,15 @@ def execute(
         return account, Outcome(coin, decision, "refused", "no_price")
     try:
         if decision.signal is Signal.CLOSE_POSITION:
-            fill = _closing_fill(account, coin, decision, marks[coin], rules, instrument)
+            fill = _closing_fill(
+                account, coin, decision, marks[coin], rules, instrument, time_ms, decision_id
+            )
             changes: tuple[str, ...] = ()
         else:
-            fill, changes = _opening_fill(account, coin, decision, marks, rules, instrument)
-        account, entry = ledger.post(
-            account, replace(fill, time_ms=time_ms, decision_id=decision_id)
-        )
+            fill, changes = _opening_fill(
+                account, coin, decision, marks, rules, instrument, time_ms, decision_id
+            )
+        account, entry = ledger.post(account, fill)
     except OrderRefused as refusal:
         return account, Outcome(coin, decision, "refused", refusal.code)
     return account, Outcome(coin, decision, "filled", None, changes, entry)
@@ -114,8 +119,8 @@ def execute_exit(
         return ledger.post(account, fill)
     buying = position.side is Side.SHORT
     price = ledger.slipped_price(hit.price, buying, rules.slippage_bps)
-    fill = _close(position, position.quantity, price, rules, hit.reason)
-    return ledger.post(account, replace(fill, time_ms=time_ms))
+    fill = _close(position, position.quantity, price, rules, hit.reason, time_ms)
+    return ledger.post(account, fill)
 
 
 def _opening_fill(
@@ -125,6 +130,8 @@ def _opening_fill(
     marks: Mapping[str, Decimal],
     rules: ExecutionRules,
     instrument: Instrument | None,
+    time_ms: int,
+    decision_id: int | None,
 ) -> tuple[Fill, tuple[str, ...]]:
     side = decision.side
     assert side is not None  # execute() has told entries from closes and holds
@@ -141,10 +148,11 @@ def _opening_fill(
         side,
         quantity,
         price,
-        0,
+        time_ms,
         leverage=decision.leverage,
         fee=ledger.trading_fee(quantity, price, rules.fee_rate),
         exits=Exits(decision.stop_loss, decision.profit_target, decision.trailing_stop_pct),
+        decision_id=decision_id,
     )
     return fill, verdict.changes
 
@@ -156,6 +164,8 @@ def _closing_fill(
     mark: Decimal,
     rules: ExecutionRules,
     instrument: Instrument | None,
+    time_ms: int,
+    decision_id: int | None,
 ) -> Fill:
     position = account.positions.get(coin)
     if position is None:
@@ -166,11 +176,17 @@ def _closing_fill(
         if instrument is not None:
             quantity = ledger.round_down_to_step(quantity, instrument.lot_size)
     price = ledger.slipped_price(mark, position.side is Side.SHORT, rules.slippage_bps)
-    return _close(position, quantity, price, rules, Reason.SIGNAL)
+    return _close(position, quantity, price, rules, Reason.SIGNAL, time_ms, decision_id)
 
 
 def _close(
-    position: Position, quantity: Decimal, price: Decimal, rules: ExecutionRules, reason: Reason
+    position: Position,
+    quantity: Decimal,
+    price: Decimal,
+    rules: ExecutionRules,
+    reason: Reason,
+    time_ms: int,
+    decision_id: int | None = None,
 ) -> Fill:
     return Fill(
         FillKind.CLOSE,
@@ -178,10 +194,11 @@ def _close(
         position.side,
         quantity,
         price,
-        0,
+        time_ms,
         leverage=position.leverage.quantize(ledger.PRICE_STEP),
         fee=ledger.trading_fee(quantity, price, rules.fee_rate),
         reason=reason,
+        decision_id=decision_id,
     )
 
 

@@ -83,6 +83,7 @@ class RuleTrader:
                 f"The parameters of {self.key} do not fit.", fields=parameter_errors(error)
             ) from error
         self.coins = tuple(coins)
+        self._entries: dict[Side, Decision] = {}
 
     @classmethod
     def params_schema(cls) -> JsonSchema:
@@ -110,13 +111,17 @@ class Strategy(RuleTrader):
 
     def entry(self, side: Side) -> Decision:
         """The decision with which it enters: its weight shared equally by the coins."""
+        if side in self._entries:
+            return self._entries[side]
         params = self.params
         weight = EXACT.divide(
             Decimal(repr(getattr(params, "weight", 1.0))), Decimal(max(len(self.coins), 1))
         )
         leverage = Decimal(repr(getattr(params, "leverage", 1.0)))
         signal = Signal.BUY_TO_ENTER if side is Side.LONG else Signal.SELL_TO_ENTER
-        return Decision(signal, weight=weight, leverage=leverage, justification=self.name)
+        decision = Decision(signal, weight=weight, leverage=leverage, justification=self.name)
+        self._entries[side] = decision
+        return decision
 
     def decide(
         self, enter_long: bool, enter_short: bool, close: bool, held: Side | None
