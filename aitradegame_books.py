@@ -43,12 +43,20 @@ class Step:
     capped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NoTrade:
+    """A row of trades that is none, whose pnl its app counts all the same."""
+
+    id: object
+    pnl: Decimal
+
+
 @dataclass(slots=True)
 class Difference:
     """A way in which the old books do not add up: where first, how often, how much cash in all."""
 
-    first_trade_id: int
-    first_time_ms: int
+    first_trade_id: object
+    first_time_ms: int | None
     count: int = 0
     amount: Decimal = ZERO
 
@@ -152,15 +160,14 @@ class Comparison:
 @ledger.exact
 def compare(
     initial_capital: Decimal,
-    rows: Iterable[Step | Decimal],
+    rows: Iterable[Step | NoTrade],
     account: Account,
     positions: Iterable[OldPosition],
 ) -> Comparison:
-    """Both books of one model. `rows` are its trades in order: steps of the replay, and the bare
-    pnl of rows that are no trades."""
+    """Both books of one model. `rows` are its trades in order, as far as they are any."""
     rows, listed = list(rows), list(positions)
-    profit = sum((row if isinstance(row, Decimal) else row.trade.pnl for row in rows), ZERO)
-    old_total = initial_capital + profit
+    profits = (row.pnl if isinstance(row, NoTrade) else row.trade.pnl for row in rows)
+    old_total = initial_capital + sum(profits, ZERO)
     margin = sum((position.margin for position in account.positions.values()), ZERO)
     wrong, other = _compare_positions(listed, account)
     return Comparison(
@@ -186,7 +193,7 @@ def describe(position: OldPosition | Position) -> str:
 
 
 def _differences(
-    initial_capital: Decimal, rows: list[Step | Decimal], listed: list[OldPosition]
+    initial_capital: Decimal, rows: list[Step | NoTrade], listed: list[OldPosition]
 ) -> dict[str, Difference]:
     """By what the two part, under the rule of the version whose positions the file lists."""
     replacing, replacing_positions = _fold(initial_capital, rows, accumulates=False)
@@ -198,24 +205,29 @@ def _differences(
 
 @ledger.exact
 def _fold(
-    initial_capital: Decimal, rows: list[Step | Decimal], *, accumulates: bool
+    initial_capital: Decimal, rows: list[Step | NoTrade], *, accumulates: bool
 ) -> tuple[dict[str, Difference], list[OldPosition]]:
     old = OldBooks(initial_capital, accumulates=accumulates)
     cash = initial_capital
     found: dict[str, Difference] = {}
+
+    def note(cause: str, row_id: object, time_ms: int | None, amount: Decimal) -> None:
+        difference = found.setdefault(cause, Difference(row_id, time_ms))
+        difference.count += 1
+        difference.amount += amount
+
     for row in rows:
-        if isinstance(row, Decimal):
-            old.book_profit(row)
+        if isinstance(row, NoTrade):
+            old.book_profit(row.pnl)
+            if row.pnl:
+                note("it counts the profit of rows that are no trades", row.id, None, row.pnl)
             continue
         before_old, before = old.cash, cash
         lost = old.book(row.trade)
         cash = row.entry.cash_after if row.entry is not None else cash
         gap = (old.cash - before_old) - (cash - before)
         if lost or abs(gap) > SAME_MONEY + SAME_SHARE * abs(cash):
-            trade = row.trade
-            cause = found.setdefault(_cause(row, lost, gap), Difference(trade.id, trade.time_ms))
-            cause.count += 1
-            cause.amount += gap
+            note(_cause(row, lost, gap), row.trade.id, row.trade.time_ms, gap)
     return found, list(old.positions.values())
 
 

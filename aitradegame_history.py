@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import aitradegame_rows as rows
-from aitradegame_books import Comparison, Replay, Step, compare, describe
+from aitradegame_books import Comparison, NoTrade, Replay, Step, compare, describe
 from aitradegame_report import ImportReport, ModelReport
 from aitradegame_rows import OldPosition, Row
 from domain import TradingModel
@@ -34,7 +34,7 @@ class ModelSoFar:
     after: Imported
     is_new: bool = False
     has_pool: bool = False
-    trades: list[Step | Decimal] = field(default_factory=list)
+    trades: list[Step | NoTrade] = field(default_factory=list)
     account: Account | None = None
     positions: list[tuple[object, OldPosition]] = field(default_factory=list)
     values: int = 0
@@ -251,7 +251,7 @@ def _posted(row: Row, replay: Replay, so_far: ModelSoFar) -> Step:
     try:
         step = replay.post(rows.trade(row))
     except DataError:
-        so_far.trades.append(rows.recorded_pnl(row))
+        so_far.trades.append(NoTrade(row["id"], rows.recorded_pnl(row)))
         raise
     so_far.trades.append(step)
     if step.refusal is not None:

@@ -106,9 +106,9 @@ class Owner:
         """Our coin of a symbol; one that is not known becomes an inactive coin of that name."""
         if symbol not in self._coin_ids:
             known = coins.find(self._connection, symbol)
-            self._coin_ids[symbol] = self._add_coin({"symbol": symbol, "name": symbol}) if (
-                known is None
-            ) else known.id  # fmt: skip
+            self._coin_ids[symbol] = (
+                self._add_coin({"symbol": symbol, "name": symbol}) if known is None else known.id
+            )
         return self._coin_ids[symbol]
 
     def _each(self, table: str, take: Callable[[Row], bool], order: str = "id") -> None:
@@ -122,12 +122,10 @@ class Owner:
 
     def _take_settings(self) -> None:
         stored = setting_rows.load(self._connection)
-        newest: Mapping[str, Any] = max(
-            self._old.rows("settings"), key=lambda row: row["id"], default={}
-        )
+        newest = [row["id"] for row in self._old.rows("settings")][-1:]  # what its app reads
 
         def take(row: Row) -> bool:
-            if row["id"] != newest["id"]:
+            if row["id"] not in newest:
                 raise DataError("a newer row has taken its place")
             taken = _valid_settings(row)
             for name, value in taken.items():
@@ -156,11 +154,11 @@ class Owner:
         url = (rows.text(row["api_url"]) or "").strip()
         if not url.lower().startswith(("http://", "https://")):
             raise DataError("its address is neither http nor https")
+        key = rows.text(row["api_key"])
         named = self._unique(name, self._provider_names, "provider")
         new_id = imports.add_provider(
-            self._connection, named, url, rows.text(row["api_key"]), listed,
-            self._made_at(row), self._now_ms,
-        )  # fmt: skip
+            self._connection, named, url, key, listed, self._made_at(row), self._now_ms
+        )
         imports.remember(self._connection, "provider", fingerprint, Imported(new_id), self._now_ms)
         return new_id
 
@@ -169,7 +167,7 @@ class Owner:
         if row["provider_id"] is None and row["api_url"] is not None:
             return self._provider_at(row, name)
         known = self._provider_ids.get(row["provider_id"])
-        if known is not None and known in models.provider_names(self._connection):
+        if known in models.provider_names(self._connection):
             return known
         if row["provider_id"] is not None:
             self._report.notes.append(f"Model {name} has lost its provider, {row['provider_id']}.")
@@ -178,7 +176,7 @@ class Owner:
     def _provider_at(self, row: Row, model_name: str) -> int | None:
         fingerprint = _fingerprint(row["api_url"], row["api_key"])
         known = imports.find(self._connection, "provider", fingerprint)
-        if known is not None:
+        if known is not None and known.new_id in models.provider_names(self._connection):
             return known.new_id
         try:
             host = urlsplit(rows.text(row["api_url"]) or "").hostname
@@ -258,6 +256,8 @@ class Owner:
         capital = rows.amount(DEFAULT_CAPITAL if capital is None else capital, "initial capital")
         if not LEAST_CAPITAL <= capital <= MOST_CAPITAL:
             raise DataError("its initial capital is not from 1 to 1e12")
+        model_name = rows.short_text(row["model_name"], MOST_TEXT)
+        prompt = rows.text(row["custom_prompt"])
         named = self._unique(name, self._names, "model")
         model = TradingModel(
             name=named,
@@ -267,8 +267,8 @@ class Owner:
             cycle_minutes=self._cycle_minutes(row),
             risk=RiskName.BALANCED.value,
             provider_id=self._provider_of(row, named),
-            model_name=rows.short_text(row["model_name"], MOST_TEXT),
-            prompt=rows.text(row["custom_prompt"]),
+            model_name=model_name,
+            prompt=prompt,
             enabled=False,
         )
         model = models.add(self._connection, model, self._made_at(row))

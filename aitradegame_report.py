@@ -100,17 +100,17 @@ class ImportReport:
 def _model_lines(model: ModelReport) -> Iterator[str]:
     books = model.comparison
     yield f"Books of {model.name}:"
-    yield f"  cash {books.old_cash:,.2f} in the old file, {books.cash:,.2f} here"
+    yield f"  cash {books.old_cash:,.2f} in the old file, {books.cash:,.2f} by the ledger"
     yield (
         f"  total with positions at their entry prices {books.old_total:,.2f} in the old file, "
-        f"{books.total:,.2f} here"
+        f"{books.total:,.2f} by the ledger"
     )
     if model.last_recorded_total is not None:
         yield f"  last recorded total {model.last_recorded_total:,.2f}"
     if books.differences:
-        first = min(books.differences.values(), key=lambda found: found.first_trade_id)
-        when = iso_utc(first.first_time_ms)
-        yield f"  they part at trade {first.first_trade_id} ({when}); the old books:"
+        first = next(iter(books.differences.values()))
+        when = "" if first.first_time_ms is None else f" ({iso_utc(first.first_time_ms)})"
+        yield f"  they part at trade {first.first_trade_id}{when}; of the old books:"
     for cause, found in books.differences.items():
         yield (
             f"    {cause}: {found.count:,} trades from {found.first_trade_id} on, "

@@ -173,10 +173,12 @@ class OldDatabase:
 @contextmanager
 def opened(path: Path) -> Iterator[OldDatabase]:
     """The file's content as it is now. Raises DataError, in a sentence, where there is none."""
+    if not path.is_file():
+        raise DataError(f"There is no file {path}.")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.db")
         try:
-            _copy(path, copy)
+            _copy(path.resolve(), copy)  # SQLite's journals lie beside the file, not beside a link
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
         with closing(sqlite3.connect(copy)) as connection:
@@ -223,7 +225,7 @@ def _reader(path: Path) -> sqlite3.Connection | None:
     None where the file must be repaired by its journal first. Raises DataError while it is locked.
     """
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_SECONDS,
+        f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_SECONDS,
         isolation_level=None,
     )  # fmt: skip
     try:
