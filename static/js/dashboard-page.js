@@ -147,6 +147,7 @@ async function loadLeaderboard() {
 }
 
 function loadFigures() {
+  if (models.length === 0) return; // none yet, though their events may come already
   shown('overview-failure', loadPortfolio);
   shown('leaderboard', loadLeaderboard);
 }

@@ -60,6 +60,8 @@ def app_address(exchange: RunningServer, tmp_path_factory: pytest.TempPathFactor
     environment = {
         "DATABASE_PATH": str(tmp_path_factory.mktemp("app") / "trading.db"),
         "BINANCE_API_URL": exchange.address,
+        "OKX_API_URL": exchange.address,
+        "COINGECKO_API_URL": f"{exchange.address}/coingecko",
         "SOURCE_TIMEOUT_SECONDS": "2",
         "PRICE_POLL_SECONDS": "0.5",
         "MARKET": "demo",

@@ -18,7 +18,9 @@ COUNT_COLOURS = """(canvas) => {
   context.drawImage(canvas, 0, 0);
   return new Set(new Uint32Array(context.getImageData(0, 0, width, height).data.buffer)).size;
 }"""
-MARKER_STEP = 4
+#: The pointer's moves are dealt with once a frame.
+ONE_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+MARKER_STEP = 6
 
 
 def eventually(
@@ -72,6 +74,7 @@ def hover_marker(page: Page, chart: Locator, said: str) -> str:
     middle = pane["x"] + pane["width"] / 2
     for step in range(int(pane["height"]) // MARKER_STEP):
         page.mouse.move(middle, pane["y"] + step * MARKER_STEP)
+        page.evaluate(ONE_FRAME)
         if tooltip.is_visible() and said in tooltip.inner_text():
             return tooltip.inner_text()
     raise AssertionError(f"no marker in the middle of the chart says {said!r}")

@@ -104,6 +104,8 @@ def test_dragging_moves_the_view(charts: Page):
 
 
 def test_trades_stand_on_the_candles_and_say_why(charts: Page):
+    charts.get_by_test_id("interval-1h").click()  # long bars, as a new one moves the view
+    expect(charts).to_have_title(re.compile("BTC 1h"))
     expect(charts.get_by_role("button", name="Buy and hold")).to_have_attribute(
         "aria-pressed", "true"
     )
