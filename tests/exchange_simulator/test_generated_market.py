@@ -202,3 +202,23 @@ def test_cold_answers_are_quick():
     # About 0.07 s and 0.25 s on an idle core; the bounds leave room for a busy machine.
     assert tickers < 1
     assert days < 1.5
+
+
+def test_a_delisted_pair_stands_still_and_has_no_bars_any_more():
+    ended = MARKET.listings(NOW_MS)["MATICUSDT"].delisted_ms
+    assert ended is not None
+    last = MARKET.price("MATICUSDT", ended - 1)
+    for later in (ended, ended + HOUR_MS, ended + 900 * DAY_MS):
+        assert MARKET.price("MATICUSDT", later) == last
+        for interval in ("1m", "1h", "1d", "1w", "1M"):
+            bars = MARKET.bars_until("MATICUSDT", interval, later, 5, later)
+            assert int(bars.open_time[-1]) == intervals.floor(interval, ended - 1)
+            assert len(bars) == 5
+            assert int(bars.columns[CLOSE, -1]) == last
+            after = intervals.floor(interval, ended) + 1
+            assert len(MARKET.bars_from("MATICUSDT", interval, after, later, 5, later)) == 0
+    assert MARKET.rolling_day("MATICUSDT", ended + HOUR_MS).volume > 0
+    still = MARKET.rolling_day("MATICUSDT", ended + 2 * DAY_MS)
+    assert (still.open, still.high, still.low, still.last, still.volume) == (last,) * 4 + (0,)
+    assert "MATICUSDT" in MARKET.listings(ended + DAY_MS)
+    assert not MARKET.listings(ended)["MATICUSDT"].is_trading(ended)
