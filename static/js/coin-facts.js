@@ -32,7 +32,7 @@ export function stateBadge({ is_active: active }) {
   return element(
     'span',
     { class: `badge ${active ? 'badge-ok' : 'badge-muted'}`, 'data-testid': 'coin-state' },
-    active ? t('Active') : t('Inactive'),
+    active ? t('In use') : t('Inactive'),
   );
 }
 

@@ -19,14 +19,26 @@ export function changeNode(symbol) {
   return node;
 }
 
-/** Fills what stands under `container` from the prices known now. @param {Element} container */
+/**
+ * Fills what stands under `container` from the prices known now, where it is in sight: of hundreds of
+ * rows few are. Called again when others are scrolled into sight.
+ *
+ * @param {Element} container
+ */
 export function refreshPrices(container) {
-  for (const node of /** @type {NodeListOf<HTMLElement>} */ (container.querySelectorAll('[data-price]'))) {
-    fillPrice(node, node.dataset['price'] ?? '');
+  const nodes = /** @type {NodeListOf<HTMLElement>} */ (container.querySelectorAll('[data-price], [data-change]'));
+  for (const node of [...nodes].filter(isInSight)) {
+    const { price, change } = node.dataset;
+    if (price !== undefined) fillPrice(node, price);
+    else fillChange(node, change ?? '');
   }
-  for (const node of /** @type {NodeListOf<HTMLElement>} */ (container.querySelectorAll('[data-change]'))) {
-    fillChange(node, node.dataset['change'] ?? '');
-  }
+}
+
+/** @param {HTMLElement} node */
+function isInSight(node) {
+  if (!node.checkVisibility({ contentVisibilityAuto: true })) return false;
+  const { top, bottom } = node.getBoundingClientRect();
+  return bottom >= 0 && top <= innerHeight;
 }
 
 /**

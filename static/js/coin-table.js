@@ -70,7 +70,7 @@ export const COIN_COLUMNS = [
   {
     key: 'state',
     label: t('State'),
-    value: ({ is_active: active }) => (active ? t('Active') : t('Inactive')),
+    value: ({ is_active: active }) => (active ? t('In use') : t('Inactive')),
     show: stateBadge,
   },
   { key: 'actions', label: t('Actions'), show: coinButtons, className: () => 'actions' },

@@ -17,7 +17,7 @@ import { t } from './i18n.js';
 import { fetchPrices, onPrices } from './prices.js';
 import { onStreamResumed } from './stream.js';
 import { inOrder } from './table.js';
-import { throttle } from './throttle.js';
+import { oncePerFrame, throttle } from './throttle.js';
 import { toast, toastError } from './toast.js';
 import { fromUrl, toUrl } from './url-state.js';
 
@@ -251,8 +251,10 @@ byId('add-coin').addEventListener('click', add);
 byId('discover').addEventListener('click', discover);
 byId('export').addEventListener('click', () => exportCoins(shownCoins()));
 
-const refreshSoon = throttle(() => refreshPrices(container), PRICES_MS);
+const refresh = () => refreshPrices(container);
+const refreshSoon = throttle(refresh, PRICES_MS);
 onPrices(refreshSoon);
+addEventListener('scroll', oncePerFrame(refresh), { passive: true });
 setInterval(refreshSoon, AGES_MS); // prices grow old also when nothing comes
 onStreamResumed(load);
 listenForFilters();
