@@ -28,11 +28,7 @@ def rows(answer: Json) -> list[Json]:
 
 def rows_by_symbol(answer: Sequence[Json]) -> dict[str, Json]:
     """The objects of a list by their `symbol`; what has none is left out."""
-    return {
-        row["symbol"]: row
-        for row in answer
-        if isinstance(row, dict) and isinstance(row.get("symbol"), str)
-    }
+    return source_answers.rows_by("symbol", answer)
 
 
 # ------------------------------------------------------------------------------------ tickers
@@ -73,8 +69,7 @@ def latest_price(answer: Json, symbol: str, day_open: Decimal, now_ms: int) -> T
 
 def open_times(page: Sequence[Json], start_ms: int, end_ms: int) -> list[int]:
     """The open times of those rows that have one in [start_ms, end_ms)."""
-    times = (_open_time(row) for row in page)
-    return [time_ms for time_ms in times if time_ms is not None and start_ms <= time_ms < end_ms]
+    return source_answers.times_between(map(_open_time, page), start_ms, end_ms)
 
 
 def _open_time(row: Json) -> int | None:

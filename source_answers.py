@@ -7,7 +7,7 @@ says by itself. `venue` is the source's name in sentences ("Binance"), `source` 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -49,6 +49,13 @@ def is_price(value: Json) -> TypeGuard[str]:
     return is_decimal(value) and Decimal(value) > 0
 
 
+def rows_by(key: str, rows: Sequence[Json]) -> dict[str, Json]:
+    """The objects of a list by the text that they have under `key`; what has none is left out."""
+    return {
+        row[key]: row for row in rows if isinstance(row, dict) and isinstance(row.get(key), str)
+    }
+
+
 # ------------------------------------------------------------------------------------ tickers
 
 
@@ -76,6 +83,11 @@ def kline_range(
     """The first open time to ask for (none without a start), and the end, which it excludes."""
     first = None if start_ms is None else interval.ceil(max(int(start_ms), 0))
     return first, now_ms + 1 if end_ms is None else min(int(end_ms), now_ms + 1)
+
+
+def times_between(times: Iterable[int | None], start_ms: int, end_ms: int) -> list[int]:
+    """Those of the times that there are in [start_ms, end_ms)."""
+    return [time_ms for time_ms in times if time_ms is not None and start_ms <= time_ms < end_ms]
 
 
 def bar_of(open_time: int, values: Sequence[Json]) -> Bar | None:

@@ -1,8 +1,6 @@
 """MarketDataFetcher: the unmodified SDK against the simulated CoinGecko, and every kind of failure."""
 
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +8,7 @@ import pytest
 import requests
 import responses
 from scripted_venue import ScriptedVenue
+from source_cases import COINGECKO_QUESTIONS, assert_no_key_in
 
 from clock import ManualClock
 from errors import (
@@ -159,15 +158,6 @@ def quote(price: Any = 64000.1, **changes: Any) -> dict[str, Any]:
     return fields | changes
 
 
-QUESTIONS: dict[str, Callable[[MarketDataFetcher], object]] = {
-    "price": lambda fetcher: fetcher.price("bitcoin"),
-    "prices": lambda fetcher: fetcher.prices(["bitcoin", "ethereum"]),
-    "search": lambda fetcher: fetcher.search("pepe"),
-    "top": lambda fetcher: fetcher.top(10),
-    "markets": lambda fetcher: fetcher.markets(["bitcoin"]),
-}
-every_question = pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS.keys())
-
 HTML = b"<html><body>Service unavailable</body></html>"
 LIMIT = {"status": {"error_code": 429, "error_message": "You've exceeded the Rate Limit."}}
 NO_KEY = {"status": {"error_code": 10002, "error_message": "API Key Missing: sesame"}}
@@ -214,19 +204,12 @@ def test_every_bad_answer_is_a_typed_error(
     code: str,
 ):
     venue.says(body, status)
-    for name, question in QUESTIONS.items():
+    for name, question in COINGECKO_QUESTIONS.items():
         with pytest.raises(error) as raised:
             question(asking)
         assert (name, type(raised.value), raised.value.code) == (name, error, code)
         assert raised.value.message.startswith("CoinGecko")
         assert_no_key_in(raised.value)
-
-
-def assert_no_key_in(error: SourceError) -> None:
-    """Neither in its words nor in those of what a traceback shows with it."""
-    assert "sesame" not in str(error)
-    assert error.__cause__ is None
-    assert error.__context__ is None or error.__suppress_context__
 
 
 @pytest.mark.parametrize(
@@ -248,48 +231,7 @@ def test_a_wrong_shape_is_a_bad_answer(
     venue.says(body)
     for name in questions:
         with pytest.raises(SourceBadAnswer):
-            QUESTIONS[name](asking)
-
-
-def test_a_redirect_is_not_followed(venue: ScriptedVenue, asking: MarketDataFetcher):
-    venue.says(b"", 302, Location=f"{venue.url}/elsewhere")
-    for question in QUESTIONS.values():
-        with pytest.raises(SourceBadAnswer, match="302"):
-            question(asking)
-    assert not any("elsewhere" in path for path in venue.paths)
-
-
-@every_question
-def test_no_connection_a_slow_and_a_broken_answer_are_unavailable(
-    venue: ScriptedVenue, question: Callable[[MarketDataFetcher], object]
-):
-    clock = ManualClock(NOW_MS)
-    hurried = MarketDataFetcher("sesame", base_url=venue.url, clock=clock, timeout_seconds=0.3)
-    venue.says({}, Content_Length="1000")  # and then nothing more
-    with pytest.raises(SourceUnavailable) as broken:
-        question(hurried)
-    venue.delay = 0.6
-    started = time.perf_counter()
-    with pytest.raises(SourceUnavailable, match="did not answer in time") as slow:
-        question(hurried)
-    assert time.perf_counter() - started < 0.55  # one attempt of 0.3 s, no retries
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    with pytest.raises(SourceUnavailable, match="cannot be reached") as unreachable:
-        question(MarketDataFetcher("sesame", base_url=url, clock=clock))
-    for raised in (broken, slow, unreachable):
-        assert_no_key_in(raised.value)
-
-
-@pytest.mark.parametrize(("header", "seconds"), [("17", 17.0), ("", None), ("-1", None)])
-def test_retry_after_is_handed_on(
-    venue: ScriptedVenue, asking: MarketDataFetcher, header: str, seconds: float | None
-):
-    venue.says(LIMIT, 429, Retry_After=header)
-    with pytest.raises(SourceRateLimited) as limited:
-        asking.price("bitcoin")
-    assert limited.value.retry_after == seconds
-    assert len(venue.paths) == 1  # no retry
+            COINGECKO_QUESTIONS[name](asking)
 
 
 def test_the_key_is_sent_as_its_host_wants_it(venue: ScriptedVenue, asking: MarketDataFetcher):

@@ -1,8 +1,6 @@
 """OKXDataFetcher: the unmodified SDK against the simulated exchange, and every kind of failure."""
 
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from scripted_venue import ScriptedVenue
+from source_cases import OKX_QUESTIONS
 
 from binance_fetcher import BinanceDataFetcher
 from clock import ManualClock
@@ -278,19 +277,6 @@ def asking(venue: ScriptedVenue) -> OKXDataFetcher:
     return OKXDataFetcher(domain=venue.url, clock=ManualClock(NOW_MS))
 
 
-QUESTIONS: dict[str, Callable[[OKXDataFetcher], Any]] = {
-    "price": lambda fetcher: fetcher.price("BTC-USDT"),
-    "prices": lambda fetcher: fetcher.prices(["BTC-USDT", "ETH-USDT"]),
-    "klines": lambda fetcher: fetcher.klines("BTC-USDT", Interval.H1, None, None, 10),
-    "klines from": lambda fetcher: fetcher.klines(
-        "BTC-USDT", Interval.H1, NOW_MS - DAY_MS, None, 9
-    ),
-    "depth": lambda fetcher: fetcher.depth("BTC-USDT", 10),
-    "instruments": lambda fetcher: fetcher.instruments(),
-}
-every_question = pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS.keys())
-
-
 def data(*rows: Any) -> dict[str, Any]:
     """A success in OKX's form."""
     return {"code": "0", "msg": "", "data": list(rows)}
@@ -354,7 +340,7 @@ def test_every_bad_answer_is_a_typed_error(
     code: str,
 ):
     venue.says(body, status)
-    for name, question in QUESTIONS.items():
+    for name, question in OKX_QUESTIONS.items():
         if (status, body, name) == (200, data(), "klines from"):
             assert len(question(asking)) == 0  # a range in which nothing was traded
             continue
@@ -362,60 +348,6 @@ def test_every_bad_answer_is_a_typed_error(
             question(asking)
         assert (name, type(raised.value), raised.value.code) == (name, error, code)
         assert raised.value.message.startswith("OKX")
-
-
-def test_a_redirect_is_not_followed(venue: ScriptedVenue, asking: OKXDataFetcher):
-    venue.says(b"", 302, Location=f"{venue.url}/elsewhere")
-    for question in QUESTIONS.values():
-        with pytest.raises(SourceBadAnswer, match="302"):
-            question(asking)
-    assert not any("elsewhere" in path for path in venue.paths)
-
-
-@every_question
-def test_no_connection_a_slow_and_a_broken_answer_are_unavailable(
-    venue: ScriptedVenue, question: Callable[[OKXDataFetcher], object]
-):
-    clock = ManualClock(NOW_MS)
-    hurried = OKXDataFetcher(domain=venue.url, clock=clock, timeout_seconds=0.3)
-    for status in (200, 400):
-        venue.says({}, status, Content_Length="1000")  # and then nothing more
-        with pytest.raises(SourceUnavailable):
-            question(hurried)
-    venue.delay = 0.6
-    started = time.perf_counter()
-    with pytest.raises(SourceUnavailable, match="did not answer in time"):
-        question(hurried)
-    assert time.perf_counter() - started < 0.55  # one attempt of 0.3 s, no retries
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    with pytest.raises(SourceUnavailable, match="cannot be reached"):
-        question(OKXDataFetcher(domain=url, clock=clock))
-
-
-def test_what_is_not_http_is_unavailable():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def talk() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(b"220 mail.example.com ESMTP\r\n")
-
-        threading.Thread(target=talk, daemon=True).start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(SourceUnavailable):
-            OKXDataFetcher(domain=url, clock=ManualClock(NOW_MS)).price("BTC-USDT")
-
-
-@pytest.mark.parametrize(("header", "seconds"), [("17", 17.0), ("", None), ("-1", None)])
-def test_retry_after_is_handed_on(
-    venue: ScriptedVenue, asking: OKXDataFetcher, header: str, seconds: float | None
-):
-    venue.says(refusal("50011"), 429, Retry_After=header)
-    with pytest.raises(SourceRateLimited) as limited:
-        asking.price("BTC-USDT")
-    assert limited.value.retry_after == seconds
 
 
 def test_the_key_goes_to_the_venue_and_into_no_message(
