@@ -25,11 +25,12 @@ from binance_fetcher import BinanceDataFetcher
 from clock import SystemClock
 from coin_discovery import CoinDiscovery
 from config import Config
-from data_aggregator import MarketSource, MultiSourceDataAggregator
+from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import Clock
 from event_stream import EventStream
 from market_data import MarketDataFetcher
+from market_sources import MarketSource
 from okx_fetcher import OKXDataFetcher
 from owner_settings import SettingsStore
 from price_stream import PriceStream
@@ -38,7 +39,7 @@ from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
 from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
 from security import protect
-from trading_engine import TradingDesk
+from trading_desk import TradingDesk
 from version import VERSION
 
 LARGEST_BODY_BYTES = 1_000_000
@@ -109,7 +110,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS
     )
     loop = TradingLoop(database, desk, prices, clock)
-    loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.refresh_listings)
+    loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.venues.refresh)
     loop.every(RANKS_EVERY_MINUTES, "ranking", discovery.refresh_ranks)
     return Services(
         config=config,

@@ -199,7 +199,7 @@ class BacktestJobs:
         if not resolved.lot_rounding:
             return {}
         try:
-            return self._data_aggregator.instruments(resolved.coins)
+            return self._data_aggregator.venues.instruments(resolved.coins)
         except SourceError:
             return {}  # the report says that lots were not known
 

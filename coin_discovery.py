@@ -122,7 +122,7 @@ class CoinDiscovery:
         for venue in VENUES:
             listed: Iterable[VenueInstrument] = ()
             try:
-                listed = self._data_aggregator.listings(venue).values()
+                listed = self._data_aggregator.venues.listings(venue).values()
             except SourceError as error:
                 failures.append(error.message)
             pairs[venue] = {

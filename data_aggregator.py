@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
 
 from clock import SystemClock
 from database import Database
@@ -19,75 +18,32 @@ from domain import (
     Clock,
     Coin,
     CoinMarket,
-    Instrument,
     Interval,
     KlineSeries,
     OrderBook,
     Ticker,
-    VenueInstrument,
 )
 from errors import InvalidInput, NotFound, SourceError, SourceUnavailable
 from kline_store import Coverage, KlineStore
+from market_sources import (
+    UNKNOWN_SYMBOL,
+    MarketSource,
+    PriceSource,
+    SourceHealth,
+    SourceMonitor,
+    venue_symbols,
+)
 from repositories import coins as coin_rows
-from repositories import instruments
+from single_flight import SingleFlight
+from venue_listings import VenueListings
 
-UNKNOWN_SYMBOL = "unknown_symbol"  # the code of a refusal that is no failure of the source
 MOST_BARS_A_REQUEST = 1_100_000
-LISTINGS_KEPT_MS = 3_600_000
 PRICE_PAUSE_SECONDS = {"coingecko": 30.0}  # between two questions: about 30 a minute in all
 WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
 # A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
 SETTLING_MS = 5_000
 
 log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
-
-
-class PriceSource(Protocol):
-    """A fetcher of prices, asked with the venue's own symbols."""
-
-    name: str
-
-    def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
-        """Latest prices of those symbols that the venue knows, in one call."""
-
-
-class MarketSource(PriceSource, Protocol):
-    """A fetcher of a whole exchange."""
-
-    @property
-    def dropped_rows(self) -> int:
-        """How many unsound rows it has had to leave out so far."""
-
-    def klines(
-        self, symbol: str, interval: Interval, start_ms: int | None, end_ms: int | None,
-        limit: int | None,
-    ) -> KlineSeries:  # fmt: skip
-        """Bars with start_ms ≤ open_time < end_ms."""
-
-    def depth(self, symbol: str, limit: int) -> OrderBook:
-        """The order book."""
-
-    def instruments(self) -> Mapping[str, VenueInstrument]:
-        """Every listed symbol."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceHealth:
-    """How a source has done: times in ms of the wall clock."""
-
-    name: str
-    last_success_ms: int | None = None
-    last_error: str | None = None
-    last_error_ms: int | None = None
-
-    @property
-    def state(self) -> str:
-        """`up`, `down`, or `unused` before the first question."""
-        if self.last_success_ms is None and self.last_error_ms is None:
-            return "unused"
-        failed_last = (self.last_error_ms or 0) > (self.last_success_ms or 0)
-        return "down" if failed_last else "up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,28 +75,6 @@ class History:
     failure: SourceError | None
 
 
-class SingleFlight:
-    """Calls one after the other: who waited for one that failed fails with it and asks no more."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._last_failure: SourceError | None = None
-
-    def run(self, question: Callable[[], None]) -> None:
-        """Run `question` alone. Raises SourceError, its own or that of the call waited for."""
-        seen = self._failures
-        with self._lock:
-            if self._failures != seen and self._last_failure is not None:
-                raise self._last_failure
-            try:
-                question()
-            except SourceError as error:
-                self._failures += 1
-                self._last_failure = error
-                raise
-
-
 class MultiSourceDataAggregator:
     """One voice for all sources. `clock` is the market's time, `wall_clock` that of ages."""
 
@@ -168,9 +102,10 @@ class MultiSourceDataAggregator:
         self._asked_prices_ms: dict[str, int] = {}
         self._kline_flights: dict[tuple[str, Interval], SingleFlight] = {}
         self._kline_flights_lock = threading.Lock()
-        self._listings: dict[str, tuple[int, Mapping[str, VenueInstrument]]] = {}
-        self._listing_flights = {name: SingleFlight() for name in sources}
-        self._health = {name: SourceHealth(name) for name in self._price_sources}
+        self._monitor = SourceMonitor(self._price_sources, self._wall_clock)
+        self.venues = VenueListings(
+            database, sources, priority["price"][0], self._monitor, self._wall_clock
+        )
 
     # ------------------------------------------------------------------------------- prices
 
@@ -256,7 +191,7 @@ class MultiSourceDataAggregator:
         return False
 
     def _ask_prices(self, source: PriceSource, names: Sequence[str]) -> dict[str, Ticker]:
-        return self._ask(source, lambda: source.prices(names))
+        return self._monitor.ask(source, lambda: source.prices(names))
 
     # ------------------------------------------------------------------------------- klines
 
@@ -413,7 +348,7 @@ class MultiSourceDataAggregator:
         self, source: MarketSource, venue_symbol: str, interval: Interval,
         start_ms: int, end_ms: int | None,
     ) -> KlineSeries:  # fmt: skip
-        return self._ask(
+        return self._monitor.ask(
             source, lambda: source.klines(venue_symbol, interval, start_ms, end_ms, None)
         )
 
@@ -424,7 +359,7 @@ class MultiSourceDataAggregator:
         interval = series.interval
         (venue_symbol,) = venue_symbols(source.name, [coin])
         try:
-            newest = self._ask(
+            newest = self._monitor.ask(
                 source, lambda: source.klines(venue_symbol, interval, forming, None, 1)
             )
         except SourceError:
@@ -482,82 +417,7 @@ class MultiSourceDataAggregator:
         )
 
     def _ask_depth(self, source: MarketSource, venue_symbol: str, limit: int) -> OrderBook:
-        return self._ask(source, lambda: source.depth(venue_symbol, limit))
-
-    def instruments(self, symbols: Iterable[str]) -> dict[str, Instrument]:
-        """Lot size and minimum notional of those coins whose first venue says so.
-
-        Raises SourceError when that venue's list has never been had.
-        """
-        source = self._priority["price"][0]
-        listed = self.listings(source)
-        names = venue_symbols(source, self._coins(list(symbols)).values())
-        return {
-            symbol: listed[venue_symbol].instrument
-            for venue_symbol, symbol in names.items()
-            if venue_symbol in listed
-        }
-
-    def listings(self, source: str) -> Mapping[str, VenueInstrument]:
-        """Every pair that a venue lists, by its own symbols; asked for once an hour and kept.
-
-        Raises SourceError when the list has never been had.
-        """
-        if self._listing_is_old(source):
-            try:
-                self._listing_flights[source].run(lambda: self._fetch_listings(source))
-            except SourceError:
-                if source not in self._listings:
-                    raise
-                log.warning("what %s lists could not be refreshed; the last list is used", source)
-        return self._listings[source][1]
-
-    def refresh_listings(self) -> None:
-        """Bring every venue's list up to date, as far as the venues answer."""
-        for name in self._sources:
-            try:
-                self.listings(name)
-            except SourceError:
-                continue  # noted in the source's health
-
-    def trading_venues(self, coins: Iterable[Coin]) -> dict[str, dict[str, bool]]:
-        """For each coin, whether it trades now on each venue that it has a symbol on.
-
-        By the lists as they were last had; a venue whose list never was is left out.
-        """
-        chosen = list(coins)
-        venues: dict[str, dict[str, bool]] = {coin.symbol: {} for coin in chosen}
-        for name in self._sources:
-            if self._had_listing_ms(name) is None:
-                continue
-            listed = self._listings[name][1]
-            for venue_symbol, symbol in venue_symbols(name, chosen).items():
-                found = listed.get(venue_symbol)
-                venues[symbol][name] = found is not None and found.is_trading
-        return venues
-
-    def _listing_is_old(self, source: str) -> bool:
-        had_ms = self._had_listing_ms(source)
-        return had_ms is None or self._wall_clock.now_ms() - had_ms > LISTINGS_KEPT_MS
-
-    def _had_listing_ms(self, source: str) -> int | None:
-        """When a venue's list was last had, by this process or by an earlier one."""
-        if source not in self._listings:
-            fetched_at = instruments.fetched_at(self._database.connection, source)
-            if fetched_at is None:
-                return None
-            stored = instruments.of_source(self._database.connection, source)
-            self._listings[source] = (fetched_at, stored)
-        return self._listings[source][0]
-
-    def _fetch_listings(self, source: str) -> None:
-        if not self._listing_is_old(source):
-            return  # who waited finds what was fetched meanwhile
-        listed = self._ask(self._sources[source], self._sources[source].instruments)
-        now_ms = self._wall_clock.now_ms()
-        with self._database.transaction() as connection:
-            instruments.replace_list(connection, source, listed.values(), now_ms)
-        self._listings[source] = (now_ms, listed)
+        return self._monitor.ask(source, lambda: source.depth(venue_symbol, limit))
 
     def check_sources(self, coin: Coin) -> dict[str, Ticker | SourceError | None]:
         """What each source says of a coin now: its price, why not, or None without a symbol."""
@@ -575,7 +435,7 @@ class MultiSourceDataAggregator:
 
     def health(self) -> list[SourceHealth]:
         """How each source has done."""
-        return list(self._health.values())
+        return self._monitor.health()
 
     def _sources_of_prices(self) -> list[PriceSource]:
         names = self._priority["price"]
@@ -584,35 +444,10 @@ class MultiSourceDataAggregator:
     def _sources_for(self, kind: str) -> list[MarketSource]:
         return [self._sources[name] for name in self._priority[kind] if name in self._sources]
 
-    def _ask(self, source: PriceSource, question: Callable[[], Answer]) -> Answer:
-        """Put a question to a source and remember how it went."""
-        try:
-            answer = question()
-        except SourceError as error:
-            if error.code == UNKNOWN_SYMBOL:
-                raise  # it has answered: the question was wrong
-            log.warning("%s failed: %s", source.name, error.message)
-            self._health[source.name] = replace(
-                self._health[source.name],
-                last_error=error.message,
-                last_error_ms=self._wall_clock.now_ms(),
-            )
-            raise
-        self._health[source.name] = replace(
-            self._health[source.name], last_success_ms=self._wall_clock.now_ms()
-        )
-        return answer
-
     def _coins(self, symbols: Sequence[str]) -> dict[str, Coin]:
         """Those coins that there are, by symbol."""
         found = coin_rows.find_all(self._database.connection, symbols)
         return {coin.symbol: coin for coin in found}
-
-
-def venue_symbols(source: str, coins: Iterable[Coin]) -> dict[str, str]:
-    """Our symbols by the venue's, for those coins that the venue lists."""
-    column = {"binance": "binance_symbol", "okx": "okx_symbol", "coingecko": "coingecko_id"}[source]
-    return {getattr(coin, column): coin.symbol for coin in coins if getattr(coin, column)}
 
 
 def _not_listed(coin: Coin) -> NotFound:

@@ -25,7 +25,7 @@ from domain import MINUTE_MS, Clock, TradingModel
 from errors import Conflict, TradingSystemError
 from price_stream import PriceStream
 from repositories import books, cycles, models
-from trading_engine import TradingDesk
+from trading_desk import TradingDesk
 
 CYCLE_THREADS = 8
 VALUE_EVERY_MINUTES = 1

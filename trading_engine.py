@@ -34,17 +34,15 @@ from domain import (
     Trader,
     TradingModel,
 )
+from entry_terms import EntryTerms
 from errors import Conflict, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
 from exits import ExitHit, exit_at_price, exit_levels, with_best_price
-from ledger import ONE, Account
-from owner_settings import SettingsStore
+from ledger import Account
 from paper_execution import ExecutionRules, Outcome, execute, execute_exit, in_order
-from repositories import books, coins, cycles, models, pools
+from repositories import books, coins, cycles, pools
 from repositories.books import BookedTrade, Mark
 from repositories.cycles import Cycle, DecisionRecord
-from risk import RiskName, position_scales, profile_named, scaled
-from strategies import make_trader
 
 DECISION_PRICE_AGE_SECONDS = 1.0
 FILL_PRICE_AGE_SECONDS = 5.0
@@ -65,36 +63,6 @@ class Stopwatch:
         now = time.perf_counter()
         self.laps[step] = round((now - self._since) * 1000, 3)
         self._since = now
-
-
-@dataclass(frozen=True, slots=True)
-class EntryTerms:
-    """What entries are held to in one cycle: which coins, how large, on which grid.
-
-    `shares` are the pool's normalised weights; `instruments` None where no venue told its rules;
-    `halted` coins trade on none of their venues any more.
-    """
-
-    shares: Mapping[str, float]
-    instruments: Mapping[str, Instrument] | None
-    halted: frozenset[str]
-
-    def refusal(self, coin: str) -> str | None:
-        """Why a coin may not be entered; closing it is always allowed."""
-        if coin not in self.shares:
-            return "not_in_pool"
-        if coin in self.halted:
-            return "not_trading"
-        return "instrument_unknown" if self.instruments is None else None
-
-    def instrument(self, coin: str) -> Instrument | None:
-        """The venue's rules for a coin, where they are known."""
-        return None if self.instruments is None else self.instruments.get(coin)
-
-    def rules(self, coin: str, rules: ExecutionRules) -> ExecutionRules:
-        """`rules` with the position limit scaled by the coin's weight over the heaviest."""
-        scale = position_scales(self.shares).get(coin, ONE)
-        return replace(rules, risk=scaled(rules.risk, scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +204,9 @@ class TradingEngine:
         entered = [coin for coin, decision in decisions if decision.side is not None]
         instruments = self._instruments(entered)  # brings the venues' lists up to date
         known = (coins.find(self.database.connection, coin) for coin in entered)
-        venues = self.data_aggregator.trading_venues(coin for coin in known if coin is not None)
+        venues = self.data_aggregator.venues.trading_venues(
+            coin for coin in known if coin is not None
+        )
         halted = {coin for coin, states in venues.items() if states and not any(states.values())}
         return EntryTerms(shares, instruments, frozenset(halted))
 
@@ -245,7 +215,7 @@ class TradingEngine:
         if not entered or not self._lot_rounding:
             return {}
         try:
-            return self.data_aggregator.instruments(entered)
+            return self.data_aggregator.venues.instruments(entered)
         except SourceError:
             return None
 
@@ -453,50 +423,3 @@ def _refusal(
     if refusal is None and coin not in prices:
         return "no_price"
     return refusal
-
-
-class TradingDesk:
-    """Builds the engine of any model, as the model stands now, and keeps one lock a model."""
-
-    def __init__(
-        self,
-        database: Database,
-        data_aggregator: MultiSourceDataAggregator,
-        settings: SettingsStore,
-        clock: Clock,
-        events: EventStream,
-    ):
-        self.database = database
-        self.data_aggregator = data_aggregator
-        self._settings = settings
-        self._clock = clock
-        self._events = events
-        self._locks: dict[int, threading.Lock] = {}
-        self._locks_lock = threading.Lock()
-
-    def engine(self, model_id: int) -> TradingEngine:
-        """The engine of a model. Raises NotFound."""
-        return self.engine_of(models.get(self.database.connection, model_id))
-
-    def engine_of(self, model: TradingModel) -> TradingEngine:
-        """The engine of a model that has been read already."""
-        with self._locks_lock:
-            lock = self._locks.setdefault(model.id, threading.Lock())
-        return TradingEngine(
-            model,
-            self.database,
-            self.data_aggregator,
-            lambda symbols: make_trader(model.trader, symbols, model.params),
-            self._rules(model),
-            self._clock,
-            events=self._events,
-            lock=lock,
-        )
-
-    def _rules(self, model: TradingModel) -> ExecutionRules:
-        settings = self._settings.load()
-        return ExecutionRules(
-            fee_rate=settings.exact_fee_rate,
-            slippage_bps=settings.exact_slippage_bps,
-            risk=profile_named(RiskName(model.risk)),
-        )

@@ -336,7 +336,7 @@ def _given(body: NewCoin) -> dict[str, Any]:
 
 
 def _answers(rows: list[Coin]) -> list[dict[str, Any]]:
-    venues = services().data_aggregator.trading_venues(rows)
+    venues = services().data_aggregator.venues.trading_venues(rows)
     return [
         shapes.coin(row)
         | {

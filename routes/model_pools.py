@@ -102,7 +102,9 @@ def get_pool(path: ModelPath) -> Response:
     held = set(books.load_account(connection, path.model_id).positions)
     inside = {member.coin.symbol for member in members}
     outside = [coins.get(connection, symbol) for symbol in sorted(held - inside)]
-    venues = services().data_aggregator.trading_venues([*(m.coin for m in members), *outside])
+    venues = services().data_aggregator.venues.trading_venues(
+        [*(m.coin for m in members), *outside]
+    )
     rows = [_row(member, held, venues) for member in members]
     rows += [
         _row(PoolMember(coin, False, 0.0, 0.0), held, venues, inside=False) for coin in outside

@@ -17,7 +17,7 @@ from event_stream import EventStream
 from owner_settings import SettingsStore
 from price_stream import PriceStream
 from scheduler import TradingLoop
-from trading_engine import TradingDesk
+from trading_desk import TradingDesk
 
 EXTENSION = "trading_system"
 

@@ -324,7 +324,7 @@ def test_the_ranking_is_refreshed_and_top10_follows_it(app: Flask, client: Flask
 
 def test_coins_say_on_which_venues_they_trade(app: Flask, client: FlaskClient):
     assert coin(client, "BTC")["trading"] == {"binance": None, "okx": None}  # not asked yet
-    app.extensions[EXTENSION].data_aggregator.refresh_listings()
+    app.extensions[EXTENSION].data_aggregator.venues.refresh()
     assert coin(client, "BTC")["trading"] == {"binance": True, "okx": True}
     assert coin(client, "LEO")["trading"] == {"binance": None, "okx": None}
 

@@ -593,19 +593,19 @@ def test_a_coin_that_a_venue_does_not_know_does_not_make_it_down(
 def test_instruments_are_asked_for_once_an_hour(
     aggregator: MultiSourceDataAggregator, venue: Venue, wall: ManualClock, database: Database
 ):
-    rules = aggregator.instruments(["BTC", "PEPE", "NOSUCH"])
+    rules = aggregator.venues.instruments(["BTC", "PEPE", "NOSUCH"])
     assert rules == {"BTC": Instrument(Decimal("0.00001"), Decimal(5))}
     database.connection.execute(
         "INSERT INTO coins (symbol, name, binance_symbol, created_at, updated_at) "
         "VALUES ('X', 'New', 'XUSDT', 0, 0)"
     )
-    assert list(aggregator.instruments(["X"])) == ["X"]  # a coin added since
+    assert list(aggregator.venues.instruments(["X"])) == ["X"]  # a coin added since
     assert venue.asked == [("instruments",)]
     wall.set(wall.now_ms() + 3_600_001)
     venue.failure = SourceUnavailable("out")
-    assert aggregator.instruments(["BTC"]) == rules  # the old ones are better than none
+    assert aggregator.venues.instruments(["BTC"]) == rules  # the old ones are better than none
     venue.failure = None
-    aggregator.instruments(["BTC"])
+    aggregator.venues.instruments(["BTC"])
     assert len(venue.asked) == 3
 
 
@@ -614,11 +614,11 @@ def test_instruments_that_were_never_had_are_an_error(
 ):
     venue.failure = SourceUnavailable("out")
     with pytest.raises(SourceUnavailable):
-        aggregator.instruments(["BTC"])
+        aggregator.venues.instruments(["BTC"])
     venue.failure = None
     venue.delay_seconds = 0.05
     venue.asked.clear()
-    answers = in_threads(database, 10, lambda: aggregator.instruments(["BTC"]))
+    answers = in_threads(database, 10, lambda: aggregator.venues.instruments(["BTC"]))
     assert all(list(answer) == ["BTC"] for answer in answers)
     assert len(venue.asked) == 1
 

@@ -122,7 +122,7 @@ def backtest(
     trader = make_trader(key, COINS, params)
     history: dict[str, KlineSeries] = {coin: real_series(coin) for coin in COINS}
     config = BacktestConfig(COINS, START_MS, END_MS, Interval.H1, CAPITAL, rules)
-    instruments = world.data_aggregator.instruments(COINS) if lots else None
+    instruments = world.data_aggregator.venues.instruments(COINS) if lots else None
     return list(BacktestEngine(trader, config, instruments).run_backtest(history).entries)
 
 

@@ -24,7 +24,7 @@ from owner_settings import SettingsStore
 from price_stream import PriceStream
 from repositories import books, coins, cycles, models, pools
 from scheduler import AlignedTrigger, TradingLoop
-from trading_engine import TradingDesk
+from trading_desk import TradingDesk
 
 NOW_MS = 1_717_245_296_789  # 2024-06-01T12:34:56.789Z
 MODEL = TradingModel("One", "buy_and_hold", Decimal(10_000), Interval.M1, 60, "off")

@@ -1,0 +1,30 @@
+"""Many callers of the same thing share one call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from errors import SourceError
+
+
+class SingleFlight:
+    """Calls one after the other: who waited for one that failed fails with it and asks no more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._last_failure: SourceError | None = None
+
+    def run(self, question: Callable[[], None]) -> None:
+        """Run `question` alone. Raises SourceError, its own or that of the call waited for."""
+        seen = self._failures
+        with self._lock:
+            if self._failures != seen and self._last_failure is not None:
+                raise self._last_failure
+            try:
+                question()
+            except SourceError as error:
+                self._failures += 1
+                self._last_failure = error
+                raise
