@@ -14,7 +14,7 @@ from errors import InvalidInput, SourceError
 from repositories import coins, groups
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
-from routes.schemas import Body, Created, Empty, Identifier, Message, Query
+from routes.schemas import Body, CoinColumns, Created, Empty, Identifier, Message, Query
 from routes.services import services
 
 blueprint = APIBlueprint(
@@ -113,21 +113,9 @@ class CoinPath(BaseModel):
     coin_id: Identifier = Field(description="Coin id")
 
 
-class CoinAnswer(BaseModel):
+class CoinAnswer(CoinColumns):
     """A coin."""
 
-    id: int
-    symbol: str
-    name: str
-    category: str | None
-    is_active: bool
-    binance_symbol: str | None
-    okx_symbol: str | None
-    coingecko_id: str | None
-    market_cap_rank: int | None
-    notes: str | None
-    created_at: str
-    updated_at: str
     trading: dict[str, bool | None] = Field(
         description="Whether each venue trades it now; null where it is not known"
     )

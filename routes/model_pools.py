@@ -14,7 +14,7 @@ from repositories import books, coins, groups, models, pools
 from repositories.pools import PoolMember
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
-from routes.schemas import Body, Empty, Identifier, Message, ModelPath
+from routes.schemas import Body, CoinColumns, Empty, Identifier, Message, ModelPath
 from routes.services import services
 
 blueprint = APIBlueprint(
@@ -56,21 +56,9 @@ class PoolChanges(Body):
     weight: Weight | None = None
 
 
-class PoolCoin(BaseModel):
+class PoolCoin(CoinColumns):
     """A coin of a pool, or one that is still held and no longer in it."""
 
-    id: int
-    symbol: str
-    name: str
-    category: str | None
-    is_active: bool
-    binance_symbol: str | None
-    okx_symbol: str | None
-    coingecko_id: str | None
-    market_cap_rank: int | None
-    notes: str | None
-    created_at: str
-    updated_at: str
     in_pool: bool
     is_enabled: bool
     weight: float

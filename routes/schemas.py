@@ -64,6 +64,23 @@ class ModelPath(BaseModel):
     model_id: Identifier = Field(description="Model id")
 
 
+class CoinColumns(BaseModel):
+    """A row of the coins table."""
+
+    id: int
+    symbol: str
+    name: str
+    category: str | None
+    is_active: bool
+    binance_symbol: str | None
+    okx_symbol: str | None
+    coingecko_id: str | None
+    market_cap_rank: int | None
+    notes: str | None
+    created_at: str
+    updated_at: str
+
+
 class Position(BaseModel):
     """An open position."""
 
