@@ -17,8 +17,8 @@ NAMES = {
 #: Texts that the app itself wrote; what users and exchanges wrote is theirs.
 LABELS = "h1, h2, nav a, th, label, dt, .metric-label, .status-name, .button"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-#: Without a word: numbers, intervals, coins, names of averages, the other language's switch.
-WORDLESS = re.compile(r"^(#?|EN|SMA|EMA|UTC|[A-Z0-9]{2,6}|\d+[mhdw])$")
+#: Without a word: numbers, intervals, coins, averages, venues, the other language's switch.
+WORDLESS = re.compile(r"^(#?|[A-Z0-9]{2,6}|\d+[mhdw]|Binance|CoinGecko)$")
 WIDTHS = (360, 768, 1440)
 
 
@@ -38,7 +38,16 @@ def backtest_path(demo: Demo, browser: Any) -> str:
 @pytest.fixture
 def paths(backtest_path: str) -> list[str]:
     """Every page."""
-    return ["/", "/charts", "/backtest", backtest_path, "/models", "/models/2"]
+    return [
+        "/",
+        "/charts",
+        "/backtest",
+        backtest_path,
+        "/models",
+        "/models/2",
+        "/coins",
+        "/models/2/coins",
+    ]
 
 
 def english_labels(page: Page) -> list[str]:
