@@ -6,7 +6,7 @@ errors. `add_binance` mounts them; each endpoint is a function from a query to i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from exchange_simulator import binance_parameters as parameters
 from exchange_simulator import intervals
 from exchange_simulator.bars import Bars
 from exchange_simulator.binance_parameters import BinanceError, Query
+from exchange_simulator.coins import profile_of
 from exchange_simulator.market import (
     QUOTE_DECIMALS,
     Listing,
@@ -38,9 +39,17 @@ class Binance:
         self.clock = clock
         self.weight = weight
 
+    def listings(self, now_ms: int) -> Mapping[str, Listing]:
+        """What Binance lists, by symbol."""
+        return {
+            symbol: listing
+            for symbol, listing in self.market.listings(now_ms).items()
+            if profile_of(listing).on_binance
+        }
+
     def listing(self, symbol: str, now_ms: int) -> Listing:
         """The listing of a symbol. Raises BinanceError −1121."""
-        listing = self.market.listings(now_ms).get(symbol)
+        listing = self.listings(now_ms).get(symbol)
         if listing is None:
             raise parameters.invalid_symbol()
         return listing
@@ -49,7 +58,7 @@ class Binance:
         """The listings that `symbol` or `symbols` ask for, or all."""
         symbols = parameters.requested_symbols(query)
         if symbols is None:
-            return list(self.market.listings(now_ms).values())
+            return list(self.listings(now_ms).values())
         return [self.listing(symbol, now_ms) for symbol in symbols]
 
 

@@ -37,13 +37,8 @@ CATEGORIES = {
 # an obscure one), price. The last shares its symbol with Bitcoin, as on the real CoinGecko.
 _UNTRADED = """
 USDT|Tether|tether|Stablecoins|112000|1
-USDC|USDC|usd-coin|Stablecoins|32300|1
 DAI|Dai|dai|Stablecoins|5300|1
-FDUSD|First Digital USD|first-digital-usd|Stablecoins|3100|1
-TUSD|TrueUSD|true-usd|Stablecoins|495|1
 LEO|LEO Token|leo-token|Exchange|5480|5.91
-OKB|OKB|okb|Exchange|2660|44.3
-CRO|Cronos|crypto-com-chain|Exchange|3020|0.11
 KCS|KuCoin|kucoin-shares|Exchange|985|10.2
 BTC|batcat|batcat|Meme||0.000031
 """

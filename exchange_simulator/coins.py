@@ -130,14 +130,20 @@ QNT|Quant|84|2021-07-29|quant-network|Infrastructure|1015
 CFX|Conflux|0.17|2021-03-29|conflux-token|Layer1|682
 MINA|Mina|0.58|2021-08-10|mina-protocol|Layer1|650
 DUSK|Dusk|0.24|2019-07-22|dusk-network|Privacy|100
+USDC|USDC|1|2018-12-15|usd-coin|Stablecoins|32300
+FDUSD|First Digital USD|1|2023-07-26|first-digital-usd|Stablecoins|3100
+TUSD|TrueUSD|1|2019-05-15|true-usd|Stablecoins|495
+OKB|OKB|44|2019-05-01|okb|Exchange|2660
+CRO|Cronos|0.11|2019-05-01|crypto-com-chain|Exchange|3021
 """
 
 
 # OKX had no spot market of these against USDT; it delisted XMR, DASH and ZEC in January 2024.
 _NOT_ON_OKX = frozenset({
-    "ANKR", "BAL", "DASH", "DUSK", "FET", "HOT", "IOTX", "JASMY", "KAVA",
-    "QNT", "ROSE", "RUNE", "SEI", "SKL", "VET", "XMR", "ZEC",
+    "ANKR", "BAL", "DASH", "DUSK", "FDUSD", "FET", "HOT", "IOTX", "JASMY", "KAVA",
+    "QNT", "ROSE", "RUNE", "SEI", "SKL", "TUSD", "VET", "XMR", "ZEC",
 })  # fmt: skip
+_NOT_ON_BINANCE = frozenset({"OKB", "CRO"})
 
 # Renamed to POL; the pair ended with this moment.
 _DELISTED = {"MATIC": datetime(2024, 9, 10, 3, tzinfo=UTC)}
@@ -150,7 +156,8 @@ class Profile:
     coingecko_id: str
     category: str | None
     market_cap: int | None
-    on_okx: bool
+    on_binance: bool = True
+    on_okx: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +165,15 @@ class Coin:
     """A generated coin: its listing, and what drives its price and turnover.
 
     `beta` is its share in the market's common move; `own_volatility` the daily standard
-    deviation (of the log price) of its own; `daily_turnover` is in USDT.
+    deviation (of the log price) of its own; `anchor_spread` how far (of the log price) it strays
+    from its typical price over the years; `daily_turnover` is in USDT.
     """
 
     listing: Listing
     typical_price: float
     beta: float
     own_volatility: float
+    anchor_spread: float
     daily_turnover: float
     key: int  # goes into every seed: stable when coins are added or reordered
 
@@ -172,21 +181,27 @@ class Coin:
 def known_coins() -> tuple[Coin, ...]:
     """All coins of the generated market, largest turnover first."""
     return tuple(
-        _coin(rank, base, name, float(price), day)
-        for rank, (base, name, price, day, *_) in enumerate(_rows(), start=1)
+        _coin(rank, base, name, float(price), day, is_stable=category == "Stablecoins")
+        for rank, (base, name, price, day, _, category, _) in enumerate(_rows(), start=1)
     )
 
 
 def profile_of(listing: Listing) -> Profile:
     """The profile of a listed coin; of one that is not in the table, what its name allows."""
     slug = re.sub(r"[^a-z0-9]+", "-", listing.name.lower()).strip("-")
-    return _profiles().get(listing.base, Profile(slug, None, None, on_okx=True))
+    return _profiles().get(listing.base, Profile(slug, None, None))
 
 
 @lru_cache(maxsize=1)
 def _profiles() -> dict[str, Profile]:
     return {
-        base: Profile(coingecko_id, category, int(millions) * 1_000_000, base not in _NOT_ON_OKX)
+        base: Profile(
+            coingecko_id,
+            category,
+            int(millions) * 1_000_000,
+            on_binance=base not in _NOT_ON_BINANCE,
+            on_okx=base not in _NOT_ON_OKX,
+        )
         for base, _, _, _, coingecko_id, category, millions in _rows()
     }
 
@@ -195,7 +210,9 @@ def _rows() -> list[list[str]]:
     return [line.split("|") for line in _TABLE.split("\n") if line]
 
 
-def _coin(rank: int, base: str, name: str, price: float, listing_day: str) -> Coin:
+def _coin(
+    rank: int, base: str, name: str, price: float, listing_day: str, *, is_stable: bool
+) -> Coin:
     magnitude = math.floor(math.log10(price))
     listed = datetime.fromisoformat(listing_day).replace(tzinfo=UTC)
     delisted = _DELISTED.get(base)
@@ -209,7 +226,10 @@ def _coin(rank: int, base: str, name: str, price: float, listing_day: str) -> Co
     )
     key = zlib.crc32(base.encode())
     character = np.random.default_rng(key)
-    beta, own_volatility = (1.0, 0.012)
-    if base != "BTC":
-        beta, own_volatility = character.uniform(0.9, 1.4), character.uniform(0.024, 0.042)
-    return Coin(listing, price, beta, own_volatility, 2e9 / rank, key)
+    beta, own_volatility = character.uniform(0.9, 1.4), character.uniform(0.024, 0.042)
+    anchor_spread = 0.3
+    if base == "BTC":
+        beta, own_volatility = 1.0, 0.012
+    if is_stable:
+        beta, own_volatility, anchor_spread = 0.0, 0.00005, 0.0002
+    return Coin(listing, price, beta, own_volatility, anchor_spread, 2e9 / rank, key)

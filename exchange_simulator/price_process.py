@@ -38,7 +38,6 @@ HOURS = 24
 
 COMMON_VOLATILITY = 0.026  # daily standard deviation of the move that all coins share
 COMMON_ANCHOR_SPREAD = 0.3  # of the log price at the anchors, shared
-OWN_ANCHOR_SPREAD = 0.3
 HOURLY_TREND_SHARE = 0.35  # of a day's variance that comes as steady drifts of an hour each
 MEAN_TRADE = 800.0  # USDT
 
@@ -140,7 +139,7 @@ class PriceProcess:
     def _anchor(self, coin: Coin, block: int) -> float:
         common = self._random(Stream.COMMON_ANCHOR, block).standard_normal()
         own = self._random(Stream.OWN_ANCHOR, coin.key, block).standard_normal()
-        return float(COMMON_ANCHOR_SPREAD * coin.beta * common + OWN_ANCHOR_SPREAD * own)
+        return float(COMMON_ANCHOR_SPREAD * coin.beta * common + coin.anchor_spread * own)
 
 
 def _clusters(random: np.random.Generator) -> FloatArray:

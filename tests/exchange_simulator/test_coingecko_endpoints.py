@@ -135,16 +135,17 @@ def test_beyond_thirty_requests_a_minute_there_is_429_with_the_seconds_to_wait()
 
 def test_every_coin_of_the_market_has_its_profile():
     profiles = {coin.listing.base: profile_of(coin.listing) for coin in known_coins()}
-    assert len(profiles) == 110
-    assert len({profile.coingecko_id for profile in profiles.values()}) == 110
+    assert len(profiles) == 115
+    assert len({profile.coingecko_id for profile in profiles.values()}) == 115
     assert all(profile.category and profile.market_cap for profile in profiles.values())
     assert profiles["BTC"].on_okx
     assert not profiles["XMR"].on_okx
+    assert (profiles["OKB"].on_binance, profiles["OKB"].on_okx) == (False, True)
 
 
 def test_a_coin_that_is_not_in_the_table_is_known_by_its_name():
     listing = Listing("NEW", "A New Coin!", 4, 2, listed_ms=0)
-    assert profile_of(listing) == Profile("a-new-coin", None, None, on_okx=True)
+    assert profile_of(listing) == Profile("a-new-coin", None, None, on_binance=True, on_okx=True)
 
 
 WORDS = st.one_of(

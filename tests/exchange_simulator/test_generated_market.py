@@ -222,3 +222,11 @@ def test_a_delisted_pair_stands_still_and_has_no_bars_any_more():
     assert (still.open, still.high, still.low, still.last, still.volume) == (last,) * 4 + (0,)
     assert "MATICUSDT" in MARKET.listings(ended + DAY_MS)
     assert not MARKET.listings(ended)["MATICUSDT"].is_trading(ended)
+
+
+@pytest.mark.parametrize("coin", ["USDC", "FDUSD", "TUSD"])
+def test_a_stablecoin_stays_at_a_dollar(coin: str):
+    bars = MARKET.bars_until(f"{coin}USDT", "1d", NOW_MS, 900, NOW_MS)
+    assert len(bars) > 300
+    assert 9950 < bars.columns[LOW].min() <= bars.columns[HIGH].max() < 10050  # of 0.0001
+    assert np.ptp(bars.columns[CLOSE]) > 0
