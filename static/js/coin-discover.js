@@ -35,7 +35,7 @@ export function discoverCoins() {
     form.node,
     form.problem,
     results,
-    element('div', { class: 'dialog-actions discover-actions' }, close, add),
+    element('div', { class: 'dialog-actions' }, close, add),
   );
   /** @type {ReturnType<typeof candidateTable> | null} */
   let candidates = null;

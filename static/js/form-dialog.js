@@ -75,10 +75,12 @@ export function formDialog({ title, name, saveLabel, content, send, conflicts = 
 }
 
 /**
+ * Says what was refused: under the fields, and what has none in `problem`.
+ *
  * @param {HTMLElement} form
  * @param {HTMLElement} problem
  * @param {ApiError} error
- * @param {Record<string, string>} conflicts
+ * @param {Record<string, string>} conflicts the field to which an error's code belongs
  */
 export function showProblem(form, problem, error, conflicts) {
   const taken = conflicts[error.code];

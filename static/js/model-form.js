@@ -2,8 +2,9 @@
 
 import { ApiError, get, post, put } from './api.js';
 import { coinPicker } from './coin-picker.js';
-import { element, replaceContent, setText } from './element.js';
-import { clearFieldErrors, field, invalidFields, select, showFieldErrors } from './fields.js';
+import { element, setText } from './element.js';
+import { clearFieldErrors, field, invalidFields, select } from './fields.js';
+import { showProblem } from './form-dialog.js';
 import { t } from './i18n.js';
 import { schemaFields } from './schema-fields.js';
 import { word } from './words.js';
@@ -147,7 +148,7 @@ function modelForm(traders, coins, model) {
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      showProblem(node, problem, error);
+      showProblem(node, problem, error, { name_taken: 'name' });
       return false;
     } finally {
       submit.disabled = false;
@@ -212,18 +213,4 @@ function accountRow(controls, exists) {
     field({ name: 'cycle_minutes', label: t('Cycle (minutes)'), control: controls.cycle_minutes }),
     field({ name: 'risk', label: t('Risk profile'), control: controls.risk }),
   );
-}
-
-/**
- * @param {HTMLElement} form
- * @param {HTMLElement} problem
- * @param {ApiError} error
- */
-function showProblem(form, problem, error) {
-  const fields = error.code === 'name_taken' ? { name: error.message } : error.fields;
-  const homeless = showFieldErrors(form, fields);
-  const more = Object.entries(homeless).map(([name, reason]) => element('span', {}, `${name}: ${reason}`));
-  replaceContent(problem, error.message, ...more);
-  problem.hidden = false;
-  if (!form.querySelector('[aria-invalid]')) problem.scrollIntoView({ block: 'nearest' });
 }

@@ -85,12 +85,12 @@ function showGroups(groups) {
         type: 'button',
         class: 'chip',
         title: description,
-        'aria-label': t('Add the group %(name)s (%(coins)s)', { name, coins: coinCount(members.length) }),
         'data-testid': `quick-${name}`,
         onclick: () => addGroup(id, name),
       },
       name,
-      element('span', { class: 'muted tabular' }, formatNumber(members.length)),
+      ' ',
+      element('span', { class: 'muted tabular' }, coinCount(members.length)),
     ),
   );
   const none = element(
@@ -100,7 +100,7 @@ function showGroups(groups) {
     ' ',
     element('a', { href: '/coins?section=groups' }, t('Create group')),
   );
-  replaceContent(byId('quick-groups'), chips.length ? element('div', { class: 'chips coin-chips' }, ...chips) : none);
+  replaceContent(byId('quick-groups'), chips.length ? element('div', { class: 'chips coin-chips', role: 'group', 'aria-labelledby': 'quick-title' }, ...chips) : none);
 }
 
 /**

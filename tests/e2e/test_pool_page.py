@@ -216,7 +216,7 @@ def test_markup_in_names_is_text(page: Page, add_model: AddModel):
     show_pool(page, model_id)
     expect(page.get_by_test_id("pool-model")).to_have_text(HOSTILE_NAME)
     expect(page.get_by_test_id("available-EVIL")).to_contain_text(HOSTILE_NAME)
-    page.get_by_role("button", name="Add the group <u>group</u> (1 coin)").click()
+    page.get_by_role("button", name="<u>group</u> 1 coin").click()
     expect(row(page, "EVIL")).to_contain_text(HOSTILE_NAME)
     expect(page.get_by_test_id("toast")).to_contain_text("Coins of <u>group</u> added: 1.")
     expect(page.locator("img[src='x'], b, u")).to_have_count(0)
