@@ -51,7 +51,7 @@ export function chartOptions() {
     },
     grid: { vertLines: grid, horzLines: grid },
     crosshair: { mode: CrosshairMode.Normal, vertLine: crosshair, horzLine: crosshair },
-    rightPriceScale: { borderColor: tokenColor('--border'), scaleMargins: { top: 0.12, bottom: 0.06 } },
+    rightPriceScale: { borderColor: tokenColor('--border'), entireTextOnly: true, scaleMargins: { top: 0.12, bottom: 0.06 } },
     timeScale: {
       borderColor: tokenColor('--border'),
       timeVisible: true,

@@ -141,4 +141,6 @@ def failure_of(request: Any) -> list[str]:
 @pytest.fixture(scope="session")
 def pictures() -> Path:
     """The folder of the README's pictures."""
-    return Path(__file__).parent.parent.parent / "docs" / "images"
+    folder = Path(__file__).parent.parent.parent / "docs" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
