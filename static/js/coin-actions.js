@@ -31,11 +31,16 @@ export const COIN_ACTIONS = {
       ),
       confirmLabel: t('Deactivate'),
     });
-    return sure && attempt(() => remove(`/api/coins/${coin.id}`), t('%(coin)s is inactive now.', { coin: coin.symbol }));
+    return (
+      sure && attempt(() => remove(`/api/coins/${coin.id}`), t('%(coin)s is inactive now.', { coin: coin.symbol }))
+    );
   },
 
   reactivate: (coin) =>
-    attempt(() => put(`/api/coins/${coin.id}`, { is_active: true }), t('%(coin)s is active again.', { coin: coin.symbol })),
+    attempt(
+      () => put(`/api/coins/${coin.id}`, { is_active: true }),
+      t('%(coin)s is active again.', { coin: coin.symbol }),
+    ),
 };
 
 /** The buttons for a coin; who holds them listens for clicks on `data-action`. @param {Coin} coin */

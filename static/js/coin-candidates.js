@@ -32,7 +32,14 @@ export function candidateTable(container, { found, sleeping, onChange }) {
   const free = numbered.filter(({ known, coin_id: id }) => !known || (id !== null && sleeping.has(id)));
   const picked = new Set(proposed(free));
   const count = element('span', { class: 'muted tabular', role: 'status', 'data-testid': 'candidate-count' });
-  const filter = element('input', { class: 'input', type: 'search', placeholder: t('Filter'), 'aria-label': t('Filter'), autocomplete: 'off', 'data-testid': 'candidate-filter' });
+  const filter = element('input', {
+    class: 'input',
+    type: 'search',
+    placeholder: t('Filter'),
+    'aria-label': t('Filter'),
+    autocomplete: 'off',
+    'data-testid': 'candidate-filter',
+  });
   const place = element('div', { class: 'candidates' });
   const all = choice('candidates-all', t('Choose all new'), () => free.map(({ at }) => at));
   const none = choice('candidates-none', t('Choose none'), () => []);
@@ -55,7 +62,10 @@ export function candidateTable(container, { found, sleeping, onChange }) {
     for (const box of /** @type {NodeListOf<HTMLInputElement>} */ (place.querySelectorAll('input[type=checkbox]'))) {
       box.checked = picked.has(Number(box.value));
     }
-    setText(count, t('%(count)s of %(total)s found chosen', { count: formatNumber(picked.size), total: formatNumber(found.length) }));
+    setText(
+      count,
+      t('%(count)s of %(total)s found chosen', { count: formatNumber(picked.size), total: formatNumber(found.length) }),
+    );
     onChange(picked.size);
   }
 
@@ -75,7 +85,7 @@ export function candidateTable(container, { found, sleeping, onChange }) {
     keyOf: ({ at }) => at,
     rowClass: ({ at }) => (freeAt.has(at) ? '' : 'coin-inactive'),
     empty: () => element('span'),
-  }).update(numbered);
+  }).update([...free, ...numbered.filter(({ at }) => !freeAt.has(at))]); // what can be chosen first
   changed();
   return { chosen: () => numbered.filter(({ at }) => picked.has(at)) };
 }
@@ -108,7 +118,12 @@ function columns(free) {
         element(
           'label',
           { class: 'checkbox' },
-          element('input', { type: 'checkbox', value: at, disabled: !free.has(at), 'data-testid': `candidate-${symbol}` }),
+          element('input', {
+            type: 'checkbox',
+            value: at,
+            disabled: !free.has(at),
+            'data-testid': `candidate-${symbol}`,
+          }),
           element('span', { class: 'candidate-symbol' }, symbol),
           element('span', { class: 'sr-only' }, name),
         ),
@@ -126,10 +141,25 @@ function columns(free) {
       value: ({ market_cap_rank: rank }) => rank,
       show: ({ market_cap_rank: rank }) => (rank === null ? NOTHING : formatNumber(rank)),
     },
-    { key: 'category', label: t('Category'), value: ({ category }) => category, show: ({ category }) => categoryBadge(category) },
-    { key: 'binance', label: 'Binance', value: (coin) => coin.binance_symbol, show: (coin) => coin.binance_symbol ?? NOTHING },
+    {
+      key: 'category',
+      label: t('Category'),
+      value: ({ category }) => category,
+      show: ({ category }) => categoryBadge(category),
+    },
+    {
+      key: 'binance',
+      label: 'Binance',
+      value: (coin) => coin.binance_symbol,
+      show: (coin) => coin.binance_symbol ?? NOTHING,
+    },
     { key: 'okx', label: 'OKX', value: (coin) => coin.okx_symbol, show: (coin) => coin.okx_symbol ?? NOTHING },
-    { key: 'state', label: t('State'), value: (candidate) => stateText(candidate, free), show: (candidate) => stateNode(candidate, free) },
+    {
+      key: 'state',
+      label: t('State'),
+      value: (candidate) => stateText(candidate, free),
+      show: (candidate) => stateNode(candidate, free),
+    },
   ];
 }
 

@@ -32,7 +32,11 @@ export function showCards(container, coins) {
 function card(coin) {
   return element(
     'li',
-    { class: `card coin-card${coin.is_active ? '' : ' coin-inactive'}`, 'data-key': coin.id, 'data-testid': 'coin-card' },
+    {
+      class: `card coin-card${coin.is_active ? '' : ' coin-inactive'}`,
+      'data-key': coin.id,
+      'data-testid': 'coin-card',
+    },
     element(
       'div',
       { class: 'coin-head' },
@@ -59,7 +63,11 @@ function card(coin) {
 /** @param {number | null} rank */
 function rankBadge(rank) {
   if (rank === null) return null;
-  return element('span', { class: 'badge badge-muted tabular', title: t('Rank by market cap') }, `#${formatNumber(rank)}`);
+  return element(
+    'span',
+    { class: 'badge badge-muted tabular', title: t('Rank by market cap') },
+    `#${formatNumber(rank)}`,
+  );
 }
 
 /** What the sources call it. @param {Coin} coin */

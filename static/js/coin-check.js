@@ -63,7 +63,15 @@ function answersTable(answers) {
   return element(
     'table',
     { class: 'table check-table', 'aria-label': t('Answers of the sources') },
-    element('thead', {}, element('tr', {}, ...headings.map((text, at) => element('th', { scope: 'col', class: at === 3 && 'number' }, text)))),
+    element(
+      'thead',
+      {},
+      element(
+        'tr',
+        {},
+        ...headings.map((text, at) => element('th', { scope: 'col', class: at === 3 && 'number' }, text)),
+      ),
+    ),
     element('tbody', {}, ...Object.entries(answers).map(([source, answer]) => answerRow(source, answer))),
   );
 }

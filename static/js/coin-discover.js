@@ -21,7 +21,11 @@ export function discoverCoins() {
   let changed = false;
   const form = searchForm();
   const results = element('div', { class: 'discover-results', 'data-testid': 'discover-results' });
-  const close = element('button', { type: 'button', class: 'button', 'data-testid': 'discover-close' }, t('Close window'));
+  const close = element(
+    'button',
+    { type: 'button', class: 'button', 'data-testid': 'discover-close' },
+    t('Close window'),
+  );
   const add = element(
     'button',
     { type: 'button', class: 'button button-primary', disabled: true, 'data-testid': 'discover-add' },
@@ -31,7 +35,11 @@ export function discoverCoins() {
     'dialog',
     { class: 'dialog dialog-discover', 'aria-labelledby': 'discover-title', 'data-testid': 'discover-dialog' },
     element('h2', { id: 'discover-title' }, t('Discover coins')),
-    element('p', { class: 'muted' }, t('Coins are found at CoinGecko and looked up on Binance and OKX. Nothing is added before you say so.')),
+    element(
+      'p',
+      { class: 'muted' },
+      t('Coins are found at CoinGecko and looked up on Binance and OKX. Nothing is added before you say so.'),
+    ),
     form.node,
     form.problem,
     results,
@@ -105,12 +113,37 @@ export function discoverCoins() {
 
 /** What to look for: a name, or so many by market cap. */
 function searchForm() {
-  const query = element('input', { class: 'input', type: 'search', maxlength: 100, autocomplete: 'off', placeholder: 'pepe', required: true });
-  const top = element('input', { class: 'input', type: 'number', inputmode: 'numeric', min: 1, max: MOST_AT_ONCE, step: 1, required: true, value: TOP_AT_FIRST });
+  const query = element('input', {
+    class: 'input',
+    type: 'search',
+    maxlength: 100,
+    autocomplete: 'off',
+    placeholder: 'pepe',
+    required: true,
+  });
+  const top = element('input', {
+    class: 'input',
+    type: 'number',
+    inputmode: 'numeric',
+    min: 1,
+    max: MOST_AT_ONCE,
+    step: 1,
+    required: true,
+    value: TOP_AT_FIRST,
+  });
   const queryField = field({ name: 'query', label: t('Name or symbol'), control: query });
   const topField = field({ name: 'top', label: t('How many, from the largest down'), control: top });
-  const problem = element('div', { class: 'notice notice-error', role: 'alert', hidden: true, 'data-testid': 'form-error' });
-  const find = element('button', { type: 'submit', class: 'button button-primary', 'data-testid': 'discover-search' }, t('Search'));
+  const problem = element('div', {
+    class: 'notice notice-error',
+    role: 'alert',
+    hidden: true,
+    'data-testid': 'form-error',
+  });
+  const find = element(
+    'button',
+    { type: 'submit', class: 'button button-primary', 'data-testid': 'discover-search' },
+    t('Search'),
+  );
   const modes = element(
     'div',
     { class: 'segmented', role: 'group', 'aria-label': t('How to search') },
@@ -138,7 +171,8 @@ function searchForm() {
     find.disabled = true;
     try {
       const fields = invalidFields(node);
-      if (Object.keys(fields).length) throw new ApiError(t('Please correct the marked fields.'), 400, 'invalid_input', fields);
+      if (Object.keys(fields).length)
+        throw new ApiError(t('Please correct the marked fields.'), 400, 'invalid_input', fields);
       await action();
       return true;
     } catch (error) {

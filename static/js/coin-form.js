@@ -15,7 +15,11 @@ import { t } from './i18n.js';
  */
 export function editCoin(categories, coin) {
   const controls = coinControls(coin);
-  const proposals = element('datalist', { id: 'coin-categories' }, ...categories.map((value) => element('option', { value })));
+  const proposals = element(
+    'datalist',
+    { id: 'coin-categories' },
+    ...categories.map((value) => element('option', { value })),
+  );
   controls.category.setAttribute('list', proposals.id);
   return formDialog({
     title: coin ? t('Edit %(name)s', { name: coin.symbol }) : t('Add coin'),

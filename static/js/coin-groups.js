@@ -42,7 +42,10 @@ export function groupsPanel(container, { search, count, add, onChange, onShow })
   function show() {
     const text = wanted.value.trim().toLowerCase();
     const shown = groups.filter((group) => hasText(group, text));
-    setText(count, t('%(count)s of %(total)s groups', { count: formatNumber(shown.length), total: formatNumber(groups.length) }));
+    setText(
+      count,
+      t('%(count)s of %(total)s groups', { count: formatNumber(shown.length), total: formatNumber(groups.length) }),
+    );
     const list = () => element('ul', { class: 'group-cards', 'data-testid': 'group-cards' }, ...shown.map(groupCard));
     keepingFocus(container, () => replaceContent(container, shown.length ? list() : noGroups(groups.length)));
   }
@@ -138,7 +141,11 @@ function groupCard({ id, name, description, follows_rank: followed, coins }) {
       element('span', { class: 'badge', 'data-testid': 'group-size' }, coinCount(coins.length)),
     ),
     followed
-      ? element('p', { class: 'field-hint' }, t('Holds the %(count)s largest coins by market cap, by itself.', { count: formatNumber(followed) }))
+      ? element(
+          'p',
+          { class: 'field-hint' },
+          t('Holds the %(count)s largest coins by market cap, by itself.', { count: formatNumber(followed) }),
+        )
       : null,
     description ? element('p', { class: 'muted group-description' }, description) : null,
     element(
@@ -148,7 +155,13 @@ function groupCard({ id, name, description, follows_rank: followed, coins }) {
       more > 0 ? element('span', { class: 'chip muted' }, `+${formatNumber(more)}`) : null,
       coins.length ? null : element('span', { class: 'muted' }, t('No coins in it yet.')),
     ),
-    element('div', { class: 'coin-actions' }, button('show', t('Show coins'), name), button('edit', t('Edit'), name), button('delete', t('Delete'), name)),
+    element(
+      'div',
+      { class: 'coin-actions' },
+      button('show', t('Show coins'), name),
+      button('edit', t('Edit'), name),
+      button('delete', t('Delete'), name),
+    ),
   );
 }
 

@@ -68,8 +68,18 @@ async function load() {
   } catch (error) {
     return showFailure(byId('coins-failure'), error, load);
   }
-  fillSelect(category, t('All categories'), categories.map((name) => [name, name]), fromUrl('category'));
-  fillSelect(group, t('All groups'), groups.map(({ id, name }) => [String(id), name]), fromUrl('group'));
+  fillSelect(
+    category,
+    t('All categories'),
+    categories.map((name) => [name, name]),
+    fromUrl('category'),
+  );
+  fillSelect(
+    group,
+    t('All groups'),
+    groups.map(({ id, name }) => [String(id), name]),
+    fromUrl('group'),
+  );
   setText(byId('coins-total'), formatNumber(coins.length));
   setText(byId('groups-total'), formatNumber(groups.length));
   show();
@@ -135,7 +145,10 @@ function show() {
 
 /** @param {Coin[]} shown */
 function countText(shown) {
-  const count = t('%(count)s of %(total)s coins', { count: formatNumber(shown.length), total: formatNumber(coins.length) });
+  const count = t('%(count)s of %(total)s coins', {
+    count: formatNumber(shown.length),
+    total: formatNumber(coins.length),
+  });
   const sleeping = shown.filter((coin) => !coin.is_active).length;
   return sleeping ? [count, t('%(count)s inactive', { count: formatNumber(sleeping) })].join(' · ') : count;
 }
@@ -199,7 +212,9 @@ async function discover() {
 async function add() {
   const saved = await editCoin(categories);
   if (!saved) return;
-  const message = saved.reactivated ? t('%(coin)s is active again.', { coin: saved.symbol }) : t('%(coin)s is added.', { coin: saved.symbol });
+  const message = saved.reactivated
+    ? t('%(coin)s is active again.', { coin: saved.symbol })
+    : t('%(coin)s is added.', { coin: saved.symbol });
   toast(message);
   await load();
 }

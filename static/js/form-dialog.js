@@ -17,7 +17,12 @@ import { t } from './i18n.js';
  * @returns {Promise<Answer | null>} null when nothing was sent
  */
 export function formDialog({ title, name, saveLabel, content, send, conflicts = {} }) {
-  const problem = element('div', { class: 'notice notice-error', role: 'alert', hidden: true, 'data-testid': 'form-error' });
+  const problem = element('div', {
+    class: 'notice notice-error',
+    role: 'alert',
+    hidden: true,
+    'data-testid': 'form-error',
+  });
   const cancel = element('button', { type: 'button', class: 'button', 'data-testid': `${name}-cancel` }, t('Cancel'));
   const save = element(
     'button',

@@ -21,8 +21,19 @@ const MOST_FOUND = 30;
 export async function editGroup(group) {
   /** @type {Item[]} */
   const coins = await get('/api/coins', { is_active: 1 });
-  const name = element('input', { class: 'input', required: true, maxlength: 50, autocomplete: 'off', value: group?.name });
-  const description = element('input', { class: 'input', maxlength: 500, autocomplete: 'off', value: group?.description });
+  const name = element('input', {
+    class: 'input',
+    required: true,
+    maxlength: 50,
+    autocomplete: 'off',
+    value: group?.name,
+  });
+  const description = element('input', {
+    class: 'input',
+    maxlength: 500,
+    autocomplete: 'off',
+    value: group?.description,
+  });
   const members = memberEditor(coins, group?.coins ?? []);
   return formDialog({
     title: group ? t('Edit %(name)s', { name: group.name }) : t('Create group'),
@@ -39,9 +50,12 @@ export async function editGroup(group) {
         ? element(
             'p',
             { class: 'notice', 'data-testid': 'follows-rank' },
-            t('This group holds the %(count)s largest coins by itself: its members are put in anew whenever the ranking is.', {
-              count: formatNumber(group.follows_rank),
-            }),
+            t(
+              'This group holds the %(count)s largest coins by itself: its members are put in anew whenever the ranking is.',
+              {
+                count: formatNumber(group.follows_rank),
+              },
+            ),
           )
         : null,
       members.node,
@@ -89,7 +103,8 @@ function memberEditor(coins, members) {
     const wanted = search.value.trim().toLowerCase();
     const fitting = coins.filter((coin) => !inside.has(coin.id) && matches(coin, wanted));
     replaceContent(found, ...fitting.slice(0, MOST_FOUND).map(addChip));
-    if (fitting.length === 0) replaceContent(found, element('span', { class: 'field-hint' }, t('No coin is called like this.')));
+    if (fitting.length === 0)
+      replaceContent(found, element('span', { class: 'field-hint' }, t('No coin is called like this.')));
   }
 
   /** @param {Item} coin */
@@ -99,7 +114,11 @@ function memberEditor(coins, members) {
       search.focus();
       search.select();
     };
-    const described = { title: coin.name, 'aria-label': t('Add %(coin)s', { coin: coin.symbol }), 'data-testid': `add-${coin.symbol}` };
+    const described = {
+      title: coin.name,
+      'aria-label': t('Add %(coin)s', { coin: coin.symbol }),
+      'data-testid': `add-${coin.symbol}`,
+    };
     return element('button', { type: 'button', class: 'chip', ...described, onclick }, `+ ${coin.symbol}`);
   }
 
@@ -115,7 +134,11 @@ function memberEditor(coins, members) {
     element('legend', {}, t('Coins of the group'), ' ', count),
     search,
     found,
-    element('p', { class: 'field-hint' }, t('Drag a coin, or focus it and press Alt with the up and down arrow keys, to change the order.')),
+    element(
+      'p',
+      { class: 'field-hint' },
+      t('Drag a coin, or focus it and press Alt with the up and down arrow keys, to change the order.'),
+    ),
     none,
     list.node,
     element('p', { class: 'field-error', 'data-testid': 'error-coin_ids' }),

@@ -24,7 +24,12 @@ const SCROLL_STEP = 8;
  */
 export function orderedList({ items, label, onChange }) {
   const list = element('ol', { class: 'ordered', 'aria-label': label, 'data-testid': 'members' });
-  const said = element('p', { class: 'sr-only', role: 'status', 'aria-live': 'assertive', 'data-testid': 'order-said' });
+  const said = element('p', {
+    class: 'sr-only',
+    role: 'status',
+    'aria-live': 'assertive',
+    'data-testid': 'order-said',
+  });
   /** @type {Map<Element, Item>} */
   const itemOf = new Map();
 
@@ -83,7 +88,14 @@ export function orderedList({ items, label, onChange }) {
   function say(node) {
     const at = rows().indexOf(/** @type {HTMLElement} */ (node)) + 1;
     const { symbol = '' } = itemOf.get(node) ?? {};
-    setText(said, t('%(coin)s is now number %(place)s of %(total)s.', { coin: symbol, place: formatNumber(at), total: formatNumber(list.children.length) }));
+    setText(
+      said,
+      t('%(coin)s is now number %(place)s of %(total)s.', {
+        coin: symbol,
+        place: formatNumber(at),
+        total: formatNumber(list.children.length),
+      }),
+    );
   }
 
   /** @param {HTMLElement} node */
@@ -138,7 +150,16 @@ const button = (node, action) => /** @type {HTMLButtonElement} */ (node.querySel
 
 /** @param {Item} item */
 function row({ symbol, name, is_active: active }) {
-  const handle = element('span', { class: 'ordered-handle', 'aria-hidden': 'true', title: t('Drag to change the order'), 'data-testid': `drag-${symbol}` }, '⠿');
+  const handle = element(
+    'span',
+    {
+      class: 'ordered-handle',
+      'aria-hidden': 'true',
+      title: t('Drag to change the order'),
+      'data-testid': `drag-${symbol}`,
+    },
+    '⠿',
+  );
   return element(
     'li',
     { tabindex: -1, 'aria-label': `${symbol} ${name}`, 'data-testid': `member-${symbol}` },
@@ -160,7 +181,11 @@ function row({ symbol, name, is_active: active }) {
  */
 function moveButton(action, sign, label, symbol) {
   const described = { 'data-move': action, 'aria-label': label, title: label, 'data-testid': `${action}-${symbol}` };
-  return element('button', { type: 'button', class: 'button button-quiet button-small', tabindex: -1, ...described }, sign);
+  return element(
+    'button',
+    { type: 'button', class: 'button button-quiet button-small', tabindex: -1, ...described },
+    sign,
+  );
 }
 
 /**
@@ -210,7 +235,8 @@ function drag(list, node, handle, start, done) {
  */
 function place(node, y) {
   for (let next = node.nextElementSibling; next && y > middle(next); next = node.nextElementSibling) node.before(next);
-  for (let last = node.previousElementSibling; last && y < middle(last); last = node.previousElementSibling) node.after(last);
+  for (let last = node.previousElementSibling; last && y < middle(last); last = node.previousElementSibling)
+    node.after(last);
 }
 
 /** @param {Element} node */

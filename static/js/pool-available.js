@@ -68,7 +68,23 @@ function availableRow({ id, symbol, name, category }) {
   return element(
     'li',
     { class: 'available-row', 'data-key': id, 'data-testid': `available-${symbol}` },
-    element('div', { class: 'pool-coin' }, coinLink(symbol), element('span', { class: 'pool-name muted', title: name }, name), categoryBadge(category)),
-    element('button', { type: 'button', class: 'button button-small', 'aria-label': label, 'data-action': 'add', 'data-testid': `add-${symbol}` }, t('Add')),
+    element(
+      'div',
+      { class: 'pool-coin' },
+      coinLink(symbol),
+      element('span', { class: 'pool-name muted', title: name }, name),
+      categoryBadge(category),
+    ),
+    element(
+      'button',
+      {
+        type: 'button',
+        class: 'button button-small',
+        'aria-label': label,
+        'data-action': 'add',
+        'data-testid': `add-${symbol}`,
+      },
+      t('Add'),
+    ),
   );
 }

@@ -36,7 +36,11 @@ const selected = selectedCoins(byId('selected'), byId('search-selected'), {
 async function start() {
   try {
     /** @type {[{ name: string }, Coin[], Group[]]} */
-    const [model, active, groups] = await Promise.all([get(path), get('/api/coins', { is_active: 1 }), get('/api/coin-groups')]);
+    const [model, active, groups] = await Promise.all([
+      get(path),
+      get('/api/coins', { is_active: 1 }),
+      get('/api/coin-groups'),
+    ]);
     coins = active;
     setText(byId('model-name'), model.name);
     document.title = `${t('Coin pool')} · ${model.name} · ${t('AI crypto trading')}`;
@@ -100,7 +104,12 @@ function showGroups(groups) {
     ' ',
     element('a', { href: '/coins?section=groups' }, t('Create group')),
   );
-  replaceContent(byId('quick-groups'), chips.length ? element('div', { class: 'chips coin-chips', role: 'group', 'aria-labelledby': 'quick-title' }, ...chips) : none);
+  replaceContent(
+    byId('quick-groups'),
+    chips.length
+      ? element('div', { class: 'chips coin-chips', role: 'group', 'aria-labelledby': 'quick-title' }, ...chips)
+      : none,
+  );
 }
 
 /**

@@ -37,19 +37,39 @@ export function poolRow(first) {
     'aria-describedby': `weight-error-${id}`,
     'data-testid': `weight-${symbol}`,
   });
-  const error = element('p', { class: 'field-error', id: `weight-error-${id}`, 'data-testid': `weight-error-${symbol}` });
-  const bar = element('progress', { class: 'progress', max: 1, 'aria-label': t('Share of %(coin)s', { coin: symbol }) });
+  const error = element('p', {
+    class: 'field-error',
+    id: `weight-error-${id}`,
+    'data-testid': `weight-error-${symbol}`,
+  });
+  const bar = element('progress', {
+    class: 'progress',
+    max: 1,
+    'aria-label': t('Share of %(coin)s', { coin: symbol }),
+  });
   const percent = element('span', { class: 'number', 'data-testid': `share-${symbol}` });
   const badges = element('span', { class: 'pool-badges' });
   const reason = element('p', { class: 'pool-reason', 'data-testid': `reason-${symbol}` });
   const enabledLabel = element('label', { class: 'checkbox' }, enabled, element('span', {}, t('Enabled')));
-  const weightField = element('label', { class: 'pool-weighing' }, element('span', { class: 'muted' }, t('Weight')), weight);
+  const weightField = element(
+    'label',
+    { class: 'pool-weighing' },
+    element('span', { class: 'muted' }, t('Weight')),
+    weight,
+  );
   const take = button('remove', t('Remove'), symbol);
   const back = button('add', t('Add again'), symbol);
   const node = element(
     'li',
     { class: 'pool-row', 'data-key': id, 'data-testid': `selected-${symbol}` },
-    element('div', { class: 'pool-coin' }, coinLink(symbol), element('span', { class: 'pool-name muted', title: name }, name), categoryBadge(category), badges),
+    element(
+      'div',
+      { class: 'pool-coin' },
+      coinLink(symbol),
+      element('span', { class: 'pool-name muted', title: name }, name),
+      categoryBadge(category),
+      badges,
+    ),
     enabledLabel,
     weightField,
     element('div', { class: 'pool-share' }, bar, percent),
@@ -110,6 +130,11 @@ function reasonText({ close_only: closeOnly, close_only_reason: reason, has_posi
  * @param {string} symbol
  */
 function button(key, label, symbol) {
-  const described = { 'aria-label': `${label}: ${symbol}`, 'data-do': key, 'data-action': key, 'data-testid': `${key}-${symbol}` };
+  const described = {
+    'aria-label': `${label}: ${symbol}`,
+    'data-do': key,
+    'data-action': key,
+    'data-testid': `${key}-${symbol}`,
+  };
   return element('button', { type: 'button', class: 'button button-small', ...described }, label);
 }

@@ -70,7 +70,9 @@ export function selectedCoins(container, search, events) {
 
   /** @param {EventTarget | null} target */
   function coinOf(target) {
-    const key = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (target).closest('[data-key]'))?.dataset['key'];
+    const key = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (target).closest('[data-key]'))?.dataset[
+      'key'
+    ];
     return pool.find(({ id }) => String(id) === key);
   }
 
