@@ -36,6 +36,7 @@ let coins = [];
 let groups = [];
 /** @type {string[]} */
 let categories = [];
+let loaded = false;
 
 const container = byId('coins');
 const search = /** @type {HTMLInputElement} */ (byId('search'));
@@ -64,10 +65,14 @@ async function load() {
       get('/api/coin-groups'),
       get('/api/coins/categories'),
     ]);
-    replaceContent(byId('coins-failure'));
+    replaceContent(byId('load-failure'));
   } catch (error) {
-    return showFailure(byId('coins-failure'), error, load);
+    // What was loaded before stays; where nothing was, nothing seems to be on its way.
+    if (!loaded) byId('coins-section').hidden = byId('groups-section').hidden = true;
+    return showFailure(byId('load-failure'), error, load);
   }
+  loaded = true;
+  showChoices();
   fillSelect(
     category,
     t('All categories'),

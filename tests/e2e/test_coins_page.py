@@ -475,6 +475,22 @@ def fill(page: Page) -> None:
         sent(page, "POST", "/api/coin-groups", {"name": f"Group {n}", "coin_ids": ids[n : n + 20]})
 
 
+def test_what_could_not_be_loaded_is_tried_again(
+    open_page: OpenPage, app_address: str, allowed_statuses: set[int]
+):
+    allowed_statuses.add(503)
+    page = open_page(app_address)
+    busy = {"error": "The database is busy.", "code": "busy"}
+    page.route("**/api/coin-groups", lambda route: route.fulfill(status=503, json=busy))
+    page.goto("/coins")
+    expect(page.get_by_test_id("load-error")).to_contain_text("The database is busy.")
+    expect(page.locator(".skeleton:visible")).to_have_count(0)
+    page.unroute("**/api/coin-groups")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_test_id("coin-card").first).to_be_visible()
+    expect(page.get_by_test_id("load-error")).to_have_count(0)
+
+
 @pytest.mark.parametrize("width", [360, 1440, 3840])
 def test_nothing_is_wider_than_the_screen(open_page: OpenPage, app_address: str, width: int):
     page = open_page(app_address, viewport={"width": width, "height": 900})
