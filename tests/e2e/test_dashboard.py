@@ -97,7 +97,7 @@ def test_rows_are_filtered_and_exported_as_csv(dashboard: Page):
 
 def test_the_readme_picture(open_page: OpenPage, demo, pictures: Path):
     """Written where UPDATE_PICTURES is set; drawn in any case."""
-    page = open_page(demo.address, viewport={"width": 1280, "height": 800})
+    page = open_page(demo.address, viewport={"width": 1440, "height": 900})
     page.goto("/")
     expect_live(page)
     expect_drawn(page, page.get_by_test_id("account-value-chart").locator("canvas"))
