@@ -84,12 +84,22 @@ export function poolRow(first) {
     setText(percent, formatPercent(100 * share, false));
   }
 
+  /** @param {string | null} why it was refused */
+  function showWeightError(why) {
+    setText(error, why ?? '');
+    if (why) weight.setAttribute('aria-invalid', 'true');
+    else weight.removeAttribute('aria-invalid');
+  }
+
   /** @param {PoolCoin} coin */
   function update(coin) {
     const inside = coin.in_pool;
     enabled.checked = coin.is_enabled;
     // What is being written is not taken away.
-    if (document.activeElement !== weight) weight.value = String(coin.weight);
+    if (document.activeElement !== weight) {
+      weight.value = String(coin.weight);
+      showWeightError(null);
+    }
     for (const part of [enabledLabel, weightField, take]) part.hidden = !inside;
     /** @type {HTMLElement} */ (bar.parentElement).hidden = !inside;
     back.hidden = inside || !coin.is_active;
@@ -101,7 +111,7 @@ export function poolRow(first) {
   }
 
   update(first);
-  return { node, weight, error, update, showShare };
+  return { node, weight, update, showShare, showWeightError };
 }
 
 /** @param {PoolCoin} coin */

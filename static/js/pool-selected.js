@@ -1,7 +1,7 @@
 /** The coins of a model's pool: rows that stay in place while their values change. */
 
 import { matches } from './coin-facts.js';
-import { element, replaceContent, setText } from './element.js';
+import { element, replaceContent } from './element.js';
 import { emptyState } from './failure.js';
 import { keepingFocus } from './focus.js';
 import { t } from './i18n.js';
@@ -82,9 +82,7 @@ export function selectedCoins(container, search, events) {
     if (!row) return;
     const weight = Number(row.weight.value);
     const refused = weight > 0 ? await events.onWeigh(coin, weight) : t('A weight is a number above 0.');
-    setText(row.error, refused ?? '');
-    if (refused) row.weight.setAttribute('aria-invalid', 'true');
-    else row.weight.removeAttribute('aria-invalid');
+    row.showWeightError(refused);
   }
 
   container.addEventListener('click', (event) => {
