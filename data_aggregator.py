@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from clock import SystemClock
 from database import Database
@@ -25,12 +25,13 @@ from domain import (
 )
 from errors import InvalidInput, NotFound, SourceError, SourceUnavailable
 from kline_store import Coverage, KlineStore
+from latest_prices import KnownPrice, LatestPrices
 from market_sources import (
-    UNKNOWN_SYMBOL,
     MarketSource,
     PriceSource,
     SourceHealth,
     SourceMonitor,
+    all_failed,
     venue_symbols,
 )
 from repositories import coins as coin_rows
@@ -38,7 +39,6 @@ from single_flight import SingleFlight
 from venue_listings import VenueListings
 
 MOST_BARS_A_REQUEST = 1_100_000
-PRICE_PAUSE_SECONDS = {"coingecko": 30.0}  # between two questions: about 30 a minute in all
 WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
 # A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
 SETTLING_MS = 5_000
@@ -47,15 +47,22 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPrice:
-    """A coin's latest price and the wall time at which it was received."""
+class KlineQuestion:
+    """Which bars: up to `limit` from `start_ms`, or the last before `end_ms`, or the latest."""
 
-    ticker: Ticker
-    received_ms: int
+    interval: Interval
+    start_ms: int | None
+    end_ms: int | None
+    limit: int
+    include_open: bool
 
-    def age_seconds(self, wall_ms: int) -> float:
-        """Seconds since its receipt."""
-        return max(0.0, (wall_ms - self.received_ms) / 1000)
+    def bounds(self, forming: int) -> tuple[int | None, int]:
+        """Open times first ≤ t < stop; no first for the last bars; `forming` opens the open bar."""
+        stop = forming + 1 if self.end_ms is None else max(0, self.interval.ceil(self.end_ms))
+        if self.start_ms is None:
+            return None, stop
+        first = self.interval.ceil(max(self.start_ms, 0))
+        return first, min(stop, first + self.limit * self.interval.milliseconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +102,17 @@ class MultiSourceDataAggregator:
         self._priority = priority
         self._clock = clock
         self._wall_clock = wall_clock or SystemClock()
-        self._price_ttl_seconds = price_ttl_seconds
         self._store = KlineStore(database)
-        self._prices: dict[str, KnownPrice] = {}
-        self._price_flight = SingleFlight()
-        self._asked_prices_ms: dict[str, int] = {}
         self._kline_flights: dict[tuple[str, Interval], SingleFlight] = {}
         self._kline_flights_lock = threading.Lock()
         self._monitor = SourceMonitor(self._price_sources, self._wall_clock)
+        self.latest = LatestPrices(
+            database,
+            [self._price_sources[n] for n in priority["price"] if n in self._price_sources],
+            self._monitor,
+            self._wall_clock,
+            price_ttl_seconds,
+        )
         self.venues = VenueListings(
             database, sources, priority["price"][0], self._monitor, self._wall_clock
         )
@@ -120,78 +130,8 @@ class MultiSourceDataAggregator:
     def get_prices(
         self, symbols: Iterable[str], max_age_seconds: float | None = None
     ) -> dict[str, KnownPrice]:
-        """Prices not older than `max_age_seconds` (the price TTL where none is given).
-
-        A coin that no source prices is left out. Raises SourceError when every source failed.
-        """
-        wanted = list(dict.fromkeys(symbols))
-        limit = self._price_ttl_seconds if max_age_seconds is None else max_age_seconds
-        if self._old(wanted, limit):
-            self._price_flight.run(lambda: self._fetch_prices(wanted, limit))
-        wall_ms = self._wall_clock.now_ms()
-        known = {symbol: self._prices[symbol] for symbol in wanted if symbol in self._prices}
-        return {
-            symbol: price for symbol, price in known.items() if price.age_seconds(wall_ms) <= limit
-        }
-
-    def last_known_prices(self, symbols: Iterable[str]) -> dict[str, KnownPrice]:
-        """What is in memory, however old; no source is asked."""
-        return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
-
-    def newest_price(self) -> KnownPrice | None:
-        """The price that was received last, of any coin."""
-        return max(list(self._prices.values()), key=lambda p: p.received_ms, default=None)
-
-    def is_stale(self, price: KnownPrice) -> bool:
-        """Whether a price is older than a fresh one may be."""
-        return price.age_seconds(self._wall_clock.now_ms()) > self._price_ttl_seconds
-
-    def age_seconds(self, price: KnownPrice) -> float:
-        """Seconds since a price was received."""
-        return price.age_seconds(self._wall_clock.now_ms())
-
-    def _old(self, symbols: Sequence[str], limit: float) -> list[str]:
-        wall_ms = self._wall_clock.now_ms()
-        return [
-            symbol
-            for symbol in symbols
-            if symbol not in self._prices or self._prices[symbol].age_seconds(wall_ms) > limit
-        ]
-
-    def _fetch_prices(self, wanted: Sequence[str], limit: float) -> None:
-        """Ask the sources in turn for what the ones before did not have."""
-        coins = self._coins(self._old(wanted, limit))  # who waited finds what was fetched meanwhile
-        missing = dict(coins)
-        failures: list[SourceError] = []
-        for source in self._sources_of_prices():
-            names = venue_symbols(source.name, missing.values())
-            if not names or self._is_resting(source):
-                continue
-            try:
-                tickers = self._ask_prices(source, list(names))
-            except SourceError as error:
-                if error.code != UNKNOWN_SYMBOL:
-                    failures.append(error)
-                continue
-            wall_ms = self._wall_clock.now_ms()
-            for venue_symbol, ticker in tickers.items():
-                symbol = names[venue_symbol]
-                self._prices[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
-                del missing[symbol]
-        if failures and len(missing) == len(coins):
-            raise _all_failed(f"prices of {', '.join(list(coins)[:5])}", failures)
-
-    def _is_resting(self, source: PriceSource) -> bool:
-        """Whether a source with a small allowance was asked for prices just now; notes the time."""
-        pause = PRICE_PAUSE_SECONDS.get(source.name, 0.0)
-        now_ms = self._wall_clock.now_ms()
-        if now_ms < self._asked_prices_ms.get(source.name, -(10**15)) + pause * 1000:
-            return True
-        self._asked_prices_ms[source.name] = now_ms
-        return False
-
-    def _ask_prices(self, source: PriceSource, names: Sequence[str]) -> dict[str, Ticker]:
-        return self._monitor.ask(source, lambda: source.prices(names))
+        """Prices not older than `max_age_seconds`; see `LatestPrices.get`."""
+        return self.latest.get(symbols, max_age_seconds)
 
     # ------------------------------------------------------------------------------- klines
 
@@ -207,30 +147,54 @@ class MultiSourceDataAggregator:
     ) -> KlineAnswer:
         """Up to `limit` bars: the first from `start_ms`, or the last before `end_ms` (or now).
 
-        `end_ms` is exclusive by open time. Only missing bars are asked of a source; when none
-        answers, what is stored comes back as stale. Raises NotFound, SourceError (nothing at all).
+        `end_ms` is exclusive by open time. Only missing bars are asked for, of the first source
+        that answers; when none does, what is stored comes back as stale. Raises NotFound (unknown
+        coin, or listed nowhere), SourceError (nothing at all).
         """
         coin = coin_rows.get(self._database.connection, symbol)
-        source = self._kline_source(coin)
-        name = self.kline_source_name() if source is None else source.name
+        question = KlineQuestion(interval, start_ms, end_ms, limit, include_open)
+        failures: list[SourceError] = []
+        stale: KlineSeries | None = None
+        for source in self._kline_sources(coin):
+            series, failure = self._klines_of(coin, source, question)
+            if failure is None:
+                return KlineAnswer(series)
+            failures.append(failure)
+            if stale is None and len(series):
+                stale = series
+        if not failures:
+            stale = self._stored_klines(coin, question)
+        if stale is not None and len(stale):
+            return KlineAnswer(stale, stale=True)
+        if len(failures) == 1:
+            raise failures[0]
+        raise all_failed(f"candles of {coin.symbol}", failures) if failures else _not_listed(coin)
+
+    def _klines_of(
+        self, coin: Coin, source: MarketSource, question: KlineQuestion
+    ) -> tuple[KlineSeries, SourceError | None]:
+        """One source's answer, or what is stored of it and why the rest may be missing."""
+        interval, limit = question.interval, question.limit
         forming = interval.floor(self._clock.now_ms())  # where the bar opens that is still open
-        stop = forming + 1 if end_ms is None else interval.ceil(end_ms)
-        if start_ms is None:
-            series, failure = self._last_bars(
-                coin, source, interval, max(0, min(stop, forming)), limit
-            )
-            reaches_forming = stop > forming
+        first, stop = question.bounds(forming)
+        if first is None:
+            series, failure = self._last_bars(coin, source, interval, min(stop, forming), limit)
         else:
-            first = interval.ceil(max(start_ms, 0))
-            stop = min(stop, first + limit * interval.milliseconds)
             failure = self._fill(coin, source, interval, first, min(stop, forming))
-            series = self._store.read(coin, name, interval, first, min(stop, forming))
-            reaches_forming = first <= forming < stop
-        if include_open and reaches_forming and failure is None and source is not None:
+            series = self._store.read(coin, source.name, interval, first, min(stop, forming))
+        reaches_forming = (first or 0) <= forming < stop
+        if question.include_open and reaches_forming and failure is None:
             series = self._with_open_bar(source, coin, series, forming, limit)
-        if failure is not None and not len(series):
-            raise _not_listed(coin) if source is None else failure
-        return KlineAnswer(series, stale=failure is not None)
+        return series, failure
+
+    def _stored_klines(self, coin: Coin, question: KlineQuestion) -> KlineSeries:
+        """What was imported of a coin that no source lists."""
+        forming = question.interval.floor(self._clock.now_ms())
+        first, stop = question.bounds(forming)
+        name, interval = self.kline_source_name(), question.interval
+        if first is None:
+            return self._store.read_last(coin, name, interval, min(stop, forming), question.limit)
+        return self._store.read(coin, name, interval, first, min(stop, forming))
 
     def fetch_history(
         self,
@@ -243,7 +207,7 @@ class MultiSourceDataAggregator:
         """Bring the closed bars with start_ms ≤ open_time < end_ms into the store."""
         first = interval.ceil(start_ms)
         stop = min(end_ms, interval.floor(self._clock.now_ms()))
-        source = self._kline_source(coin)
+        source = next(iter(self._kline_sources(coin)), None)
         name = source.name if source is not None else self.kline_source_name()
         failure = self._fill(coin, source, interval, first, stop, progress)
         if failure is None:
@@ -265,14 +229,13 @@ class MultiSourceDataAggregator:
         return None
 
     def _last_bars(
-        self, coin: Coin, source: MarketSource | None, interval: Interval, stop: int, limit: int
+        self, coin: Coin, source: MarketSource, interval: Interval, stop: int, limit: int
     ) -> tuple[KlineSeries, SourceError | None]:
         """The last `limit` closed bars before `stop`, and why the newest may be missing.
 
         Where the exchange made fewer in that time, those before its gaps.
         """
-        first, wanted = stop, limit
-        name = self.kline_source_name() if source is None else source.name
+        first, wanted, name = stop, limit, source.name
         for turn in range(1 + WIDENINGS):
             first = max(0, first - wanted * 4**turn * interval.milliseconds)
             failure = self._fill(coin, source, interval, first, stop)
@@ -284,12 +247,11 @@ class MultiSourceDataAggregator:
                 break
         return series.slice(max(0, len(series) - limit), len(series)), None
 
-    def _kline_source(self, coin: Coin) -> MarketSource | None:
-        """The first source that lists the coin."""
-        for source in self._sources_for("klines"):
-            if venue_symbols(source.name, [coin]):
-                return source
-        return None
+    def _kline_sources(self, coin: Coin) -> list[MarketSource]:
+        """The sources that list the coin, first choice first."""
+        return [
+            source for source in self._sources_for("klines") if venue_symbols(source.name, [coin])
+        ]
 
     def _fill(
         self,
@@ -396,7 +358,7 @@ class MultiSourceDataAggregator:
                 klines=answer.series,
                 change_24h=price.ticker.change_24h,
                 source=price.ticker.source,
-                age_seconds=self.age_seconds(price),
+                age_seconds=self.latest.age_seconds(price),
             )
         return market
 
@@ -413,7 +375,7 @@ class MultiSourceDataAggregator:
                 except SourceError as error:
                     failures.append(error)
         raise (
-            _all_failed(f"the order book of {symbol}", failures) if failures else _not_listed(coin)
+            all_failed(f"the order book of {symbol}", failures) if failures else _not_listed(coin)
         )
 
     def _ask_depth(self, source: MarketSource, venue_symbol: str, limit: int) -> OrderBook:
@@ -426,10 +388,13 @@ class MultiSourceDataAggregator:
             answers[name] = None
             for venue_symbol in venue_symbols(name, [coin]):
                 try:
-                    answers[name] = self._ask_prices(source, [venue_symbol])[venue_symbol]
+                    answers[name] = self._price_at(source, venue_symbol)
                 except SourceError as error:
                     answers[name] = error
         return answers
+
+    def _price_at(self, source: PriceSource, venue_symbol: str) -> Ticker:
+        return self._monitor.ask(source, lambda: source.prices([venue_symbol]))[venue_symbol]
 
     # ------------------------------------------------------------------------------ sources
 
@@ -437,23 +402,9 @@ class MultiSourceDataAggregator:
         """How each source has done."""
         return self._monitor.health()
 
-    def _sources_of_prices(self) -> list[PriceSource]:
-        names = self._priority["price"]
-        return [self._price_sources[name] for name in names if name in self._price_sources]
-
     def _sources_for(self, kind: str) -> list[MarketSource]:
         return [self._sources[name] for name in self._priority[kind] if name in self._sources]
-
-    def _coins(self, symbols: Sequence[str]) -> dict[str, Coin]:
-        """Those coins that there are, by symbol."""
-        found = coin_rows.find_all(self._database.connection, symbols)
-        return {coin.symbol: coin for coin in found}
 
 
 def _not_listed(coin: Coin) -> NotFound:
     return NotFound(f"No exchange lists {coin.symbol}.", code="not_listed")
-
-
-def _all_failed(what: str, failures: Sequence[SourceError]) -> SourceUnavailable:
-    said = "; ".join(dict.fromkeys(failure.message for failure in failures))
-    return SourceUnavailable(f"No data source could answer for {what}: {said or 'none lists it'}")

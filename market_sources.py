@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from domain import Clock, Coin, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
-from errors import SourceError
+from errors import SourceError, SourceUnavailable
 
 UNKNOWN_SYMBOL = "unknown_symbol"  # the code of a refusal that is no failure of the source
 
@@ -98,3 +98,9 @@ def venue_symbols(source: str, coins: Iterable[Coin]) -> dict[str, str]:
     """Our symbols by the venue's, for those coins that the venue lists."""
     column = {"binance": "binance_symbol", "okx": "okx_symbol", "coingecko": "coingecko_id"}[source]
     return {getattr(coin, column): coin.symbol for coin in coins if getattr(coin, column)}
+
+
+def all_failed(what: str, failures: Sequence[SourceError]) -> SourceUnavailable:
+    """What each source said, as one error."""
+    said = "; ".join(dict.fromkeys(failure.message for failure in failures))
+    return SourceUnavailable(f"No data source could answer for {what}: {said or 'none lists it'}")

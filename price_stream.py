@@ -10,9 +10,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-from data_aggregator import KnownPrice, MultiSourceDataAggregator
+from data_aggregator import MultiSourceDataAggregator
 from errors import SourceError
 from event_stream import EventStream
+from latest_prices import KnownPrice
 
 LONGEST_PAUSE_SECONDS = 60.0
 

@@ -19,10 +19,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from data_aggregator import KnownPrice
 from database import Database
 from domain import MINUTE_MS, Clock, TradingModel
 from errors import Conflict, TradingSystemError
+from latest_prices import KnownPrice
 from price_stream import PriceStream
 from repositories import books, cycles, models
 from trading_desk import TradingDesk

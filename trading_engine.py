@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import ledger
-from data_aggregator import KnownPrice, MultiSourceDataAggregator
+from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import (
     AccountInfo,
@@ -38,6 +38,7 @@ from entry_terms import EntryTerms
 from errors import Conflict, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
 from exits import ExitHit, exit_at_price, exit_levels, with_best_price
+from latest_prices import KnownPrice
 from ledger import Account
 from paper_execution import ExecutionRules, Outcome, execute, execute_exit, in_order
 from repositories import books, coins, cycles, pools
@@ -360,15 +361,15 @@ class TradingEngine:
     def valued_account(self) -> ValuedAccount:
         """The account at the last good marks; nothing is asked of a source."""
         account = books.load_account(self.database.connection, self.model.id)
-        known = self.data_aggregator.last_known_prices(account.positions)
+        known = self.data_aggregator.latest.last_known(account.positions)
         stored = books.load_marks(self.database.connection, self.model.id)
         marks = self._marks({})
         ages: dict[str, float] = {}
         stale: set[str] = set()
         for coin in account.positions:
             if coin in known:
-                ages[coin] = self.data_aggregator.age_seconds(known[coin])
-                if self.data_aggregator.is_stale(known[coin]):
+                ages[coin] = self.data_aggregator.latest.age_seconds(known[coin])
+                if self.data_aggregator.latest.is_stale(known[coin]):
                     stale.add(coin)
                 continue
             stale.add(coin)
@@ -388,7 +389,7 @@ class TradingEngine:
         """The last good price of each held coin: `fresh`, else known, else stored with it."""
         stored = books.load_marks(self.database.connection, self.model.id)
         marks = {coin: mark.price for coin, mark in stored.items()}
-        known = self.data_aggregator.last_known_prices(marks)
+        known = self.data_aggregator.latest.last_known(marks)
         return marks | {coin: price.ticker.price for coin, price in known.items()} | dict(fresh)
 
     # ------------------------------------------------------------------------------- events

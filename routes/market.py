@@ -129,12 +129,14 @@ def get_prices(query: PricesQuery) -> Response:
         aggregator.get_prices(symbols)
     except SourceError as error:
         failure = error
-    known = aggregator.last_known_prices(symbols)
+    known = aggregator.latest.last_known(symbols)
     if failure is not None and not known:
         raise failure
     return jsonify(
         {
-            symbol: shapes.price(price, aggregator.age_seconds(price), aggregator.is_stale(price))
+            symbol: shapes.price(
+                price, aggregator.latest.age_seconds(price), aggregator.latest.is_stale(price)
+            )
             for symbol, price in known.items()
         }
     )

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import ledger
-from data_aggregator import KnownPrice
 from domain import Coin, FillKind, Side
+from latest_prices import KnownPrice
 from repositories.backtests import BacktestRecord
 from repositories.books import AccountValue, BookedTrade
 from repositories.cycles import Cycle, DecisionRecord

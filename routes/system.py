@@ -165,7 +165,9 @@ def event_json(app: Services, event: Event) -> dict[str, Any]:
 def _price_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
     aggregator = app.data_aggregator
     return {
-        coin: shapes.price(price, aggregator.age_seconds(price), aggregator.is_stale(price))
+        coin: shapes.price(
+            price, aggregator.latest.age_seconds(price), aggregator.latest.is_stale(price)
+        )
         for coin, price in payload["prices"].items()
     }
 
@@ -223,13 +225,13 @@ def _last_event_id() -> int | None:
 
 
 def _prices_state(app: Services) -> dict[str, Any]:
-    newest = app.data_aggregator.newest_price()
+    newest = app.data_aggregator.latest.newest()
     if newest is None:
         return {"age_seconds": None, "source": None, "stale": app.prices.running}
     return {
-        "age_seconds": round(app.data_aggregator.age_seconds(newest), 3),
+        "age_seconds": round(app.data_aggregator.latest.age_seconds(newest), 3),
         "source": newest.ticker.source,
-        "stale": app.data_aggregator.is_stale(newest),
+        "stale": app.data_aggregator.latest.is_stale(newest),
     }
 
 

@@ -472,7 +472,7 @@ def test_prices_are_asked_once_and_kept_for_their_time(
     wall.set(wall.now_ms() + 1)
     prices_of(aggregator, "ETH")
     assert venue.asked[1:] == [("prices", ("ETHUSDT",))]
-    assert aggregator.is_stale(aggregator.last_known_prices(["BTC"])["BTC"])
+    assert aggregator.latest.is_stale(aggregator.latest.last_known(["BTC"])["BTC"])
     prices_of(aggregator, "ETH", max_age_seconds=0)
     assert len(venue.asked) == 2  # it is of this very moment
     assert aggregator.get_current_price("btc").price == Decimal(100)
@@ -540,11 +540,11 @@ def test_when_all_are_out_each_is_quoted(
     ):
         with pytest.raises(SourceUnavailable, match=r"binance is out; okx asks for silence"):
             question()
-    known = aggregator.last_known_prices(["BTC", "ETH"])
+    known = aggregator.latest.last_known(["BTC", "ETH"])
     assert list(known) == ["BTC"]
-    assert aggregator.age_seconds(known["BTC"]) == 60
-    assert aggregator.is_stale(known["BTC"])
-    newest = aggregator.newest_price()
+    assert aggregator.latest.age_seconds(known["BTC"]) == 60
+    assert aggregator.latest.is_stale(known["BTC"])
+    newest = aggregator.latest.newest()
     assert newest == known["BTC"]
 
 
@@ -552,7 +552,7 @@ def test_a_coin_that_no_venue_prices_is_left_out(aggregator: MultiSourceDataAggr
     with pytest.raises(SourceUnavailable, match="No source has a price of PEPE"):
         aggregator.get_current_price("PEPE")
     assert aggregator.get_prices(["PEPE"]) == {}
-    assert aggregator.newest_price() is None
+    assert aggregator.latest.newest() is None
 
 
 # ---------------------------------------------------------------------------------------- health
