@@ -451,6 +451,42 @@ def test_a_coin_that_no_source_lists_says_so(
         aggregator.get_klines("BTC", H1)
 
 
+@pytest.fixture
+def two_venues(
+    database: Database, venue: Venue, second: Venue, clock: ManualClock, wall: ManualClock
+) -> MultiSourceDataAggregator:
+    return MultiSourceDataAggregator(
+        database,
+        {"binance": venue, "okx": second},
+        {kind: ["binance", "okx"] for kind in ("price", "klines", "depth")},
+        clock,
+        wall_clock=wall,
+    )
+
+
+def test_the_next_exchange_gives_its_candles_when_the_first_is_out(
+    two_venues: MultiSourceDataAggregator, venue: Venue
+):
+    venue.failure = SourceUnavailable("binance is down")
+    answer = two_venues.get_klines("BTC", H1, limit=5, include_open=True)
+    assert (answer.series.source, len(answer.series), answer.stale) == ("okx", 5, False)
+    venue.failure = None
+    again = two_venues.get_klines("BTC", H1, limit=5)
+    assert (again.series.source, again.stale) == ("binance", False)
+
+
+def test_when_every_exchange_is_out_the_stored_candles_are_stale_and_say_whose_they_are(
+    two_venues: MultiSourceDataAggregator, venue: Venue, second: Venue
+):
+    venue.failure = SourceUnavailable("binance is down")
+    two_venues.get_klines("BTC", H1, limit=5)
+    second.failure = SourceUnavailable("okx is down")
+    answer = two_venues.get_klines("BTC", H1, limit=5000)
+    assert (answer.series.source, len(answer.series), answer.stale) == ("okx", 5, True)
+    with pytest.raises(SourceUnavailable, match=r"binance is down; okx is down"):
+        two_venues.get_klines("ETH", H1, limit=5)
+
+
 # ---------------------------------------------------------------------------------------- prices
 
 
