@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
@@ -176,12 +176,12 @@ class BacktestJobs:
         try:
             record = backtests.get(self._database.connection, backtest_id)
             resolved = ResolvedBacktest.model_validate(record.config)
-            instruments = self._prepare(resolved)
+            instruments = self._prepare(backtest_id, resolved)
             with self._database.transaction() as connection:
                 backtests.set_hash(connection, backtest_id, self._hash(resolved))
             self._run_in_worker(backtest_id, instruments)
         except Cancelled:
-            return  # the process ends: it is run again after the next start
+            return  # by its owner, or by the end of the process: then it is run again
         except TradingSystemError as error:
             self._fail(backtest_id, error.code, error.message)
         except Exception as error:  # the edge: whatever went wrong must stand with the run
@@ -189,13 +189,13 @@ class BacktestJobs:
             self._fail(backtest_id, "internal_error", f"{type(error).__name__}: {error}")
         self._publish(backtest_id)
 
-    def _prepare(self, resolved: ResolvedBacktest) -> dict[str, Instrument]:
+    def _prepare(self, backtest_id: int, resolved: ResolvedBacktest) -> dict[str, Instrument]:
         """Bring the bars into the store; the venue's rules for those coins that have any."""
         trader = make_trader(resolved.trader, resolved.coins, resolved.params)
         warmup_start_ms = resolved.warmup_start_ms(trader.history_bars)
         for symbol in resolved.coins:
             coin = coins.get(self._database.connection, symbol)
-            self._fetch(coin, resolved, warmup_start_ms)
+            self._fetch(coin, resolved, warmup_start_ms, lambda _: self._go_on(backtest_id))
         if not resolved.lot_rounding:
             return {}
         try:
@@ -203,16 +203,23 @@ class BacktestJobs:
         except SourceError:
             return {}  # the report says that lots were not known
 
-    def _go_on(self, _: float = 0.0) -> None:
-        """Raises Cancelled when the process ends."""
-        if self._ended.is_set():
+    def _go_on(self, backtest_id: int) -> None:
+        """Raises Cancelled when the process ends or the run is no longer wanted."""
+        wanted = backtests.status_of(self._database.connection, backtest_id) == "running"
+        if self._ended.is_set() or not wanted:
             raise Cancelled
 
-    def _fetch(self, coin: Coin, resolved: ResolvedBacktest, warmup_start_ms: int) -> None:
+    def _fetch(
+        self,
+        coin: Coin,
+        resolved: ResolvedBacktest,
+        warmup_start_ms: int,
+        progress: Callable[[float], None],
+    ) -> None:
         """Raises SourceUnavailable when too much of the range itself cannot be had."""
         interval = resolved.interval
         history = self._data_aggregator.fetch_history(
-            coin, interval, resolved.start_ms, resolved.end_ms, self._go_on
+            coin, interval, resolved.start_ms, resolved.end_ms, progress
         )
         expected = (resolved.end_ms - resolved.start_ms) // interval.milliseconds
         if history.failure is not None:
@@ -224,11 +231,11 @@ class BacktestJobs:
                     code="no_data",
                 )
         self._data_aggregator.fetch_history(
-            coin, interval, warmup_start_ms, resolved.start_ms, self._go_on
+            coin, interval, warmup_start_ms, resolved.start_ms, progress
         )
 
     def _run_in_worker(self, backtest_id: int, instruments: Mapping[str, Instrument]) -> None:
-        self._go_on()
+        self._go_on(backtest_id)
         try:
             future = self._process_pool().submit(
                 run_stored_backtest, self._database.path, backtest_id, dict(instruments)
@@ -240,7 +247,7 @@ class BacktestJobs:
                 except NotYet:
                     self._publish(backtest_id)
         except BrokenProcessPool:
-            self._go_on()
+            self._go_on(backtest_id)
             with self._pool_lock:
                 self._pool = None
             self._fail(backtest_id, "worker_died", "The process that ran it has died.")
@@ -324,6 +331,10 @@ def _report(
         progress=_ProgressInDatabase(database, backtest_id),
     )
     report = build_report(engine.run_backtest(history))
+    unrounded = [coin for coin in resolved.coins if coin not in instruments]
+    if resolved.lot_rounding and unrounded:
+        words = f"No lot size is known of {', '.join(unrounded)}: quantities were not rounded."
+        report["warnings"] = [*report["warnings"], words]
     return {**report, "config": resolved.model_dump(mode="json")}
 
 

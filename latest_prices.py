@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -72,8 +73,13 @@ class LatestPrices:
         return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
 
     def newest(self) -> KnownPrice | None:
-        """The price that was received last, of any coin."""
-        return max(list(self._prices.values()), key=lambda p: p.received_ms, default=None)
+        """The price that was received last, of the source that most prices are from."""
+        prices = list(self._prices.values())
+        sources = Counter(price.ticker.source for price in prices if not self.is_stale(price))
+        if sources:
+            (main, _), *_ = sources.most_common(1)
+            prices = [price for price in prices if price.ticker.source == main]
+        return max(prices, key=lambda price: price.received_ms, default=None)
 
     def is_stale(self, price: KnownPrice) -> bool:
         """Whether a price is older than a fresh one may be."""

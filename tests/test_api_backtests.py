@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from config import Config
 from domain import HOUR_MS
+from routes.services import EXTENSION
 from timestamps import parse_time_ms
 
 YARDSTICK: dict[str, Any] = {
@@ -331,3 +332,26 @@ def test_a_two_megabyte_body_is_refused(offline_app: Flask):
         "/api/backtest/run", data=b" " * 2_000_000, content_type="application/json"
     )
     assert (response.status_code, response.json["code"]) == (413, "too_large")
+
+
+def test_a_run_that_is_cancelled_while_its_bars_are_fetched_ends_there(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+):
+    client = app.test_client()
+    aggregator = app.extensions[EXTENSION].data_aggregator
+    asked: list[int] = []
+
+    def slow_history(*question: Any) -> None:
+        """A source whose pages never end, until the run is no longer wanted."""
+        progress = question[-1]
+        while True:
+            asked.append(1)
+            if len(asked) == 3:
+                client.post("/api/backtests/1/cancel", json={})
+            progress(0.0)
+
+    monkeypatch.setattr(aggregator, "fetch_history", slow_history)
+    run_id = client.post("/api/backtest/run", json=GOOD | {"wait": True}).json["id"]
+    assert run_id == 1
+    assert len(asked) == 3
+    assert client.get("/api/backtests/1").json["status"] == "cancelled"
