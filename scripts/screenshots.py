@@ -43,6 +43,8 @@ def main() -> int:
             "backtest-result": f"/backtest/{backtest_id}",
             "models": "/models",
             "model": "/models/2",
+            "coins": "/coins",
+            "pool": "/models/2/coins",
         }
         for width, theme, language in LOOKS:
             take_pictures(browser, server.address, pages, width, theme, language)
