@@ -203,7 +203,13 @@ class TradingEngine:
         self, shares: Mapping[str, float], decisions: list[tuple[str, Decision]]
     ) -> EntryTerms:
         entered = [coin for coin, decision in decisions if decision.side is not None]
-        instruments = self._instruments(entered)  # brings the venues' lists up to date
+        partly_closed = [
+            coin
+            for coin, decision in decisions
+            if decision.signal is Signal.CLOSE_POSITION and decision.quantity is not None
+        ]
+        # Brings the venues' lists up to date.
+        instruments = self._instruments([*entered, *partly_closed])
         known = (coins.find(self.database.connection, coin) for coin in entered)
         venues = self.data_aggregator.venues.trading_venues(
             coin for coin in known if coin is not None
@@ -211,12 +217,12 @@ class TradingEngine:
         halted = {coin for coin, states in venues.items() if states and not any(states.values())}
         return EntryTerms(shares, instruments, frozenset(halted))
 
-    def _instruments(self, entered: list[str]) -> dict[str, Instrument] | None:
-        """Trading rules of the coins to be entered; None where they cannot be had."""
-        if not entered or not self._lot_rounding:
+    def _instruments(self, sized: list[str]) -> dict[str, Instrument] | None:
+        """Trading rules of the coins to be entered or partly closed; None if they cannot be had."""
+        if not sized or not self._lot_rounding:
             return {}
         try:
-            return self.data_aggregator.venues.instruments(entered)
+            return self.data_aggregator.venues.instruments(sized)
         except SourceError:
             return None
 
