@@ -70,7 +70,7 @@ class SignalDecider:
         for coin, signals in self._coins.items():
             held = _held(account, coin)
             if signals.next_bar(at, held) == at:
-                decisions[coin] = self._strategy.decide(*signals.on(at), held)
+                decisions[coin] = self._strategy.decide(*signals.on(at, held), held)
         return in_order(decisions)
 
 
@@ -84,8 +84,8 @@ class _CoinSignals:
         entries = signals.enter_long | signals.enter_short
         self._bars: dict[Side | None, TimeArray] = {
             None: grid_of[np.flatnonzero(entries)],
-            Side.LONG: grid_of[np.flatnonzero(signals.close | signals.enter_short)],
-            Side.SHORT: grid_of[np.flatnonzero(signals.close | signals.enter_long)],
+            Side.LONG: grid_of[np.flatnonzero(signals.closes(Side.LONG) | signals.enter_short)],
+            Side.SHORT: grid_of[np.flatnonzero(signals.closes(Side.SHORT) | signals.enter_long)],
         }
         self._known: tuple[Side | None, int] = (None, -1)  # the last answer, and for which state
 
@@ -100,14 +100,9 @@ class _CoinSignals:
         self._known = (held, bar)
         return bar
 
-    def on(self, at: int) -> tuple[bool, bool, bool]:
-        bar = int(np.searchsorted(self._grid_of, at))
-        signals = self._signals
-        return (
-            bool(signals.enter_long[bar]),
-            bool(signals.enter_short[bar]),
-            bool(signals.close[bar]),
-        )
+    def on(self, at: int, held: Side | None) -> tuple[bool, bool, bool]:
+        """Whether to enter long, to enter short, and to close what is held, at `at`."""
+        return self._signals.at(int(np.searchsorted(self._grid_of, at)), held)
 
 
 class ScriptDecider:

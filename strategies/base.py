@@ -48,16 +48,33 @@ class PositionParams(StrategyParams):
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Where a strategy would act, each of shape (n,) like the bars: at the close of that bar."""
+    """Where a strategy would act, each of shape (n,) like the bars: at the close of that bar.
+
+    `close` closes what is held, whichever its side; with a `close_short` beside it, longs alone.
+    """
 
     enter_long: BoolArray
     enter_short: BoolArray
     close: BoolArray
+    close_short: BoolArray | None = None
 
     @classmethod
     def none(cls, bars: int) -> Signals:
         """No signal on any bar."""
         return cls(*(np.zeros(bars, dtype=np.bool_) for _ in range(3)))
+
+    def closes(self, side: Side) -> BoolArray:
+        """Where a position of this side is closed."""
+        shorts = self.close if self.close_short is None else self.close_short
+        return self.close if side is Side.LONG else shorts
+
+    def at(self, bar: int, held: Side | None) -> tuple[bool, bool, bool]:
+        """Whether to enter long, to enter short, and to close what is held, at one bar."""
+        return (
+            bool(self.enter_long[bar]),
+            bool(self.enter_short[bar]),
+            held is not None and bool(self.closes(held)[bar]),
+        )
 
 
 def crosses_above(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> BoolArray:
@@ -95,20 +112,6 @@ class RuleTrader:
         """How many closed bars a decision depends on."""
         return 1
 
-    def make_decision(
-        self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo
-    ) -> Decisions:
-        """Decisions keyed by coin; a coin left out is held."""
-        raise NotImplementedError
-
-
-class Strategy(RuleTrader):
-    """Base of rule strategies. A subclass names itself, its parameters and its signals."""
-
-    def signals(self, coin: str, klines: KlineSeries) -> Signals:
-        """Signals at the close of every bar of `klines` (closed bars, ascending)."""
-        raise NotImplementedError
-
     def entry(self, side: Side) -> Decision:
         """The decision with which it enters: its weight shared equally by the coins."""
         if side in self._entries:
@@ -122,6 +125,20 @@ class Strategy(RuleTrader):
         decision = Decision(signal, weight=weight, leverage=leverage, justification=self.name)
         self._entries[side] = decision
         return decision
+
+    def make_decision(
+        self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo
+    ) -> Decisions:
+        """Decisions keyed by coin; a coin left out is held."""
+        raise NotImplementedError
+
+
+class Strategy(RuleTrader):
+    """Base of rule strategies. A subclass names itself, its parameters and its signals."""
+
+    def signals(self, coin: str, klines: KlineSeries) -> Signals:
+        """Signals at the close of every bar of `klines` (closed bars, ascending)."""
+        raise NotImplementedError
 
     def decide(
         self, enter_long: bool, enter_short: bool, close: bool, held: Side | None
@@ -146,28 +163,41 @@ class Strategy(RuleTrader):
         decisions: dict[str, list[Decision]] = {}
         for coin, market in market_state.items():
             klines = market.klines
-            if not len(klines) or _seen_before(klines, account_info.previous_time_ms):
+            if not len(klines) or seen_before(klines, account_info.previous_time_ms):
                 continue
-            signals = self.signals(coin, klines)
             position = portfolio.positions.get(coin)
             held = position.side if position is not None else None
-            decided = self.decide(
-                bool(signals.enter_long[-1]),
-                bool(signals.enter_short[-1]),
-                bool(signals.close[-1]),
-                held,
-            )
+            decided = self.decide(*self.signals(coin, klines).at(-1, held), held)
             if decided:
                 decisions[coin] = decided
         return decisions
 
 
-def _seen_before(klines: KlineSeries, previous_time_ms: int | None) -> bool:
-    """Whether the last bar had closed already when the strategy was last asked."""
+def seen_before(klines: KlineSeries, previous_time_ms: int | None) -> bool:
+    """Whether the last bar had closed already when the trader was last asked."""
+    return previous_time_ms is not None and _closed_at_ms(klines, -1) <= previous_time_ms
+
+
+def is_due(klines: KlineSeries, bars: int, previous_time_ms: int | None) -> bool:
+    """Whether what is done every `bars` bars is due at the close of the last of `klines`.
+
+    It is due the first time a trader is asked, and then at the first new bar that closes at or
+    after a multiple of `bars` bars since 1970: with 24 hourly bars, at midnight UTC. `klines`
+    holds the bar before the last one as well, where there is one.
+    """
     if previous_time_ms is None:
+        return True
+    if seen_before(klines, previous_time_ms):
         return False
-    closed_at = int(klines.open_time[-1]) + klines.interval.milliseconds
-    return closed_at <= previous_time_ms
+    known_ms = previous_time_ms
+    if len(klines) > 1:
+        known_ms = min(known_ms, _closed_at_ms(klines, -2))
+    period_ms = bars * klines.interval.milliseconds
+    return _closed_at_ms(klines, -1) // period_ms > known_ms // period_ms
+
+
+def _closed_at_ms(klines: KlineSeries, bar: int) -> int:
+    return int(klines.open_time[bar]) + klines.interval.milliseconds
 
 
 def parameter_errors(error: ValidationError) -> dict[str, str]:

@@ -571,6 +571,13 @@ EVERY_TRADER: list[tuple[str, dict[str, Any]]] = [
     ("ma_cross", {"fast": 5, "slow": 15}),
     ("ma_cross", {"fast": 4, "slow": 10, "kind": "ema", "allow_short": True, "leverage": 5}),
     ("random", {"enter_chance": 0.2, "close_chance": 0.2, "allow_short": True, "leverage": 20}),
+    ("rsi", {"length": 4, "allow_short": True, "leverage": 3}),
+    ("macd", {"fast": 3, "slow": 7, "signal": 4}),
+    ("bollinger", {"length": 12, "allow_short": True}),
+    ("donchian", {"allow_short": True, "leverage": 2}),
+    ("combined", {"donchian": True, "allow_short": True}),
+    ("dca", {"every_bars": 12}),
+    ("equal_weight", {"rebalance_bars": 12, "weight": 0.9}),
 ]
 
 

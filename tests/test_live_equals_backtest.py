@@ -57,6 +57,10 @@ TRADERS: list[tuple[str, dict[str, Any]]] = [
     ("ma_cross", {"fast": 5, "slow": 12, "allow_short": True, "leverage": 2, "weight": 0.8}),
     ("ma_cross", {"fast": 4, "slow": 9, "kind": "ema"}),
     ("random", {"seed": 3, "enter_chance": 0.2, "close_chance": 0.2, "allow_short": True}),
+    ("rsi", {"length": 3, "oversold": 40, "overbought": 60, "allow_short": True}),
+    ("donchian", {"entry": 8, "exit": 4, "allow_short": True, "weight": 0.9}),
+    ("equal_weight", {"rebalance_bars": 6, "tolerance": 0.02, "weight": 0.7}),
+    ("dca", {"share": 0.1, "every_bars": 12}),
     ("scripted", {"decisions": SCRIPT}),
 ]
 

@@ -56,6 +56,19 @@ EVERY_STRATEGY: list[tuple[str, dict[str, Any]]] = [
     ("ma_cross", {"fast": 5, "slow": 12, "allow_short": True}),
     ("ma_cross", {"fast": 3, "slow": 8, "kind": "ema", "allow_short": True}),
     ("random", {"seed": 3, "enter_chance": 0.3, "close_chance": 0.3, "allow_short": True}),
+    ("rsi", {}),
+    ("rsi", {"length": 5, "oversold": 40, "overbought": 60, "allow_short": True}),
+    ("macd", {}),
+    ("macd", {"fast": 3, "slow": 8, "signal": 4, "allow_short": True}),
+    ("bollinger", {}),
+    ("bollinger", {"length": 8, "width": 1.5, "allow_short": True}),
+    ("donchian", {}),
+    ("donchian", {"entry": 6, "exit": 3, "allow_short": True}),
+    ("combined", {}),
+    (
+        "combined",
+        {"bollinger": True, "donchian": True, "votes": 3, "window": 12, "allow_short": True},
+    ),
 ]
 
 
@@ -65,21 +78,17 @@ def test_the_answers_bar_by_bar_are_those_of_the_whole_history(
 ) -> None:
     trader = make_trader(key, ("BTC",), params)
     assert isinstance(trader, Strategy)
-    klines = real_series("BTC").slice(0, 700)
+    first = max(350, 3 * trader.history_bars // 2)
+    klines = real_series("BTC").slice(0, first + 350)
     whole = trader.signals("BTC", klines)
     spoken = 0
-    for last in range(350, len(klines)):
+    for last in range(first, len(klines)):
         seen = klines.slice(max(0, last + 1 - trader.history_bars), last + 1)
         market = {"BTC": CoinMarket(Decimal(repr(float(seen.close[-1]))), seen)}
         at = int(seen.open_time[-1]) + seen.interval.milliseconds
         for held in (None, Side.LONG, Side.SHORT):
             said = trader.make_decision(market, holding(held), asked_at(at))
-            expected = trader.decide(
-                bool(whole.enter_long[last]),
-                bool(whole.enter_short[last]),
-                bool(whole.close[last]),
-                held,
-            )
+            expected = trader.decide(*whole.at(last, held), held)
             assert said.get("BTC", []) == expected
             spoken += bool(expected)
     assert spoken > 0
@@ -274,6 +283,28 @@ class TestScriptedTrader:
         ("buy_and_hold", {"leverage": 0.5}, "params.leverage"),
         ("random", {"seed": -1}, "params.seed"),
         ("random", {"enter_chance": 2}, "params.enter_chance"),
+        ("rsi", {"oversold": 70, "overbought": 70}, "params"),
+        ("rsi", {"oversold": 0}, "params.oversold"),
+        ("rsi", {"length": 1}, "params.length"),
+        ("rsi", {"length": 201}, "params.length"),
+        ("macd", {"fast": 26, "slow": 26}, "params"),
+        ("macd", {"fast": 1}, "params.fast"),
+        ("macd", {"signal": 1.5}, "params.signal"),
+        ("bollinger", {"length": 1}, "params.length"),
+        ("bollinger", {"width": 0.5}, "params.width"),
+        ("bollinger", {"width": float("inf")}, "params.width"),
+        ("donchian", {"entry": 10, "exit": 11}, "params"),
+        ("donchian", {"exit": 1}, "params.exit"),
+        ("combined", {"votes": 4}, "params"),
+        ("combined", {"ma_cross": False, "macd": False, "rsi": False, "votes": 1}, "params"),
+        ("combined", {"votes": 0}, "params.votes"),
+        ("combined", {"rsi": "perhaps"}, "params.rsi"),
+        ("combined", {"window": 0}, "params.window"),
+        ("dca", {"share": 0}, "params.share"),
+        ("dca", {"every_bars": 0}, "params.every_bars"),
+        ("dca", {"weight": 0.5}, "params.weight"),
+        ("equal_weight", {"rebalance_bars": 0}, "params.rebalance_bars"),
+        ("equal_weight", {"tolerance": -0.1}, "params.tolerance"),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused_by_name(
@@ -293,7 +324,10 @@ def test_an_unknown_trader_is_refused_with_those_there_are() -> None:
 
 
 def test_every_trader_describes_itself() -> None:
-    assert set(registry()) >= {"buy_and_hold", "ma_cross", "random", "scripted"}
+    assert set(registry()) >= {
+        "bollinger", "buy_and_hold", "combined", "dca", "donchian", "equal_weight", "ma_cross",
+        "macd", "random", "rsi", "scripted",
+    }  # fmt: skip
     for key, trader_class in registry().items():
         assert trader_class.key == key
         assert trader_class.name

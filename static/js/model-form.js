@@ -14,6 +14,7 @@ const RISK_PROFILES = ['balanced', 'conservative', 'aggressive', 'off'];
 const DEFAULT_COINS = ['BTC', 'ETH', 'SOL', 'BNB', 'XRP', 'DOGE'];
 const NEW_MODEL = {
   name: '',
+  trader: 'buy_and_hold',
   params: {},
   coins: DEFAULT_COINS,
   initial_capital: 10_000,
@@ -57,7 +58,7 @@ export async function editModel(model) {
  * @param {any} [model]
  */
 function modelForm(traders, coins, model) {
-  const current = model ?? { ...NEW_MODEL, trader: traders[0]?.key };
+  const current = model ?? NEW_MODEL;
   const controls = basicControls(traders, current);
   const about = element('p', { class: 'field-hint', 'data-testid': 'trader-description' });
   const paramsNode = element('div', { class: 'form-row' });
