@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -15,11 +16,11 @@ from domain import (
     Decisions,
     MarketState,
     Portfolio,
-    Position,
     Side,
     Signal,
 )
-from ledger import ONE, QUANTITY_STEP
+from ledger import ONE, ZERO
+from ledger import QUANTITY_STEP as STEP
 from strategies.base import PositionParams, RuleTrader, is_due, seen_before
 
 
@@ -30,7 +31,10 @@ class EqualWeightParams(PositionParams):
         24, ge=1, le=10_000, description="Bars from one rebalancing to the next"
     )
     tolerance: float = Field(
-        0.05, ge=0, le=1, description="Leave a part that is off by no more than this share of it"
+        0.05,
+        ge=0,
+        le=1,
+        description="Leave parts that are all off by no more than this share of them",
     )
 
 
@@ -39,8 +43,9 @@ class EqualWeight(RuleTrader):
 
     A coin's part is `weight` × total value × `leverage` / coins, valued at the closes. A coin that
     is not held is bought at once, for its part. On whole multiples of `rebalance_bars` bars since
-    1970 (with 24 hourly bars: at midnight UTC) a position that is worth more than its part by more
-    than `tolerance` of it is closed by what is too much, one that is worth less is added to.
+    1970 (with 24 hourly bars: at midnight UTC), if any position is off its part by more than
+    `tolerance` of it, each that is worth more is closed by what is too much and each that is worth
+    less is added to.
     """
 
     key = "equal_weight"
@@ -71,8 +76,8 @@ class EqualWeight(RuleTrader):
             for coin, market in market_state.items()
             if len(market.klines)
         }
-        total = _total_value(portfolio, closes)
         decisions: dict[str, Sequence[Decision]] = {}
+        due: dict[str, Decimal] = {}
         for coin in self.coins:
             if coin not in closes or seen_before(market_state[coin].klines, previous_ms):
                 continue
@@ -82,28 +87,31 @@ class EqualWeight(RuleTrader):
             elif position.side is Side.SHORT:
                 decisions[coin] = [self._close(), self.entry(Side.LONG)]
             elif is_due(market_state[coin].klines, self.plan.rebalance_bars, previous_ms):
-                decisions[coin] = self._put_right(position, closes[coin], total)
-        return decisions
+                due[coin] = position.quantity * closes[coin]
+        return decisions | self._put_right(due, closes, _total_value(portfolio, closes))
 
-    def _put_right(self, position: Position, close: Decimal, total: Decimal) -> list[Decision]:
-        """Nothing, a partial close, or an addition."""
+    def _put_right(
+        self, values: Mapping[str, Decimal], closes: Mapping[str, Decimal], total: Decimal
+    ) -> dict[str, Sequence[Decision]]:
+        """Partial closes and additions, if any of the `values` is off; the largest addition last.
+
+        It is the one that is cut to the cash that fees and moves up to the fill have left.
+        """
         entry = self.entry(Side.LONG)
         assert entry.weight is not None  # an entry of one's own is sized by weight
         part = entry.weight * total * entry.leverage
-        excess = position.quantity * close - part
-        if total <= 0 or abs(excess) <= part * Decimal(repr(self.plan.tolerance)):
-            return []
-        if excess > 0:
-            return [self._close((excess / close).quantize(QUANTITY_STEP))]
-        missing = (-excess / entry.leverage / total).quantize(QUANTITY_STEP)
-        return [
-            Decision(
-                Signal.BUY_TO_ENTER,
-                weight=min(missing, ONE),
-                leverage=entry.leverage,
-                justification=self.name,
-            )
-        ]
+        excess = {coin: value - part for coin, value in values.items()}
+        off = max(map(abs, excess.values()), default=ZERO)
+        if total <= 0 or off <= part * Decimal(repr(self.plan.tolerance)):
+            return {}
+        decisions: dict[str, Sequence[Decision]] = {}
+        for coin in sorted(excess, key=lambda coin: excess[coin], reverse=True):
+            if excess[coin] > 0:
+                decisions[coin] = [self._close((excess[coin] / closes[coin]).quantize(STEP))]
+            elif excess[coin] < 0:
+                missing = (-excess[coin] / entry.leverage / total).quantize(STEP)
+                decisions[coin] = [replace(entry, weight=min(missing, ONE))]
+        return decisions
 
     def _close(self, quantity: Decimal | None = None) -> Decision:
         return Decision(Signal.CLOSE_POSITION, quantity=quantity, justification=self.name)

@@ -257,6 +257,24 @@ class TestEqualWeight:
         assert len(self.trades(tolerance=0.3)) == 4  # a third off
         assert len(self.trades(tolerance=0.34)) == 2
 
+    def test_one_that_is_off_puts_all_right_and_the_largest_addition_takes_the_cash(self) -> None:
+        # Of 9,000 in three parts SOL falls by a tenth: 8,700, parts of 2,900; it alone is off.
+        history = {
+            "SOL": bars([100.0] * 3 + [90.0] * 3),
+            "BTC": bars([100.0] * 6),
+            "ETH": bars([100.0] * 6),
+        }
+        trader = make_trader("equal_weight", tuple(history), {"rebalance_bars": 4})
+        result = run(trader, history, initial_capital=Decimal(9_000),
+                     rules=ExecutionRules(Decimal("0.001")))  # fmt: skip
+        assert result.refusal_count == 0
+        assert [(entry.fill.coin, entry.fill.kind) for entry in result.entries[3:]] == [
+            ("BTC", FillKind.CLOSE),
+            ("ETH", FillKind.CLOSE),
+            ("SOL", FillKind.OPEN),
+        ]
+        assert result.account.cash == pytest.approx(0, abs=1e-6)
+
     def test_does_nothing_between(self) -> None:
         assert len(self.trades(rebalance_bars=24)) == 2
 
