@@ -1,5 +1,6 @@
 """A loopback server that stands for a venue and says what a test tells it to."""
 
+import contextlib
 import json
 import threading
 import time
@@ -31,7 +32,8 @@ class ScriptedVenue:
                 ).items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(venue.body)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.wfile.write(venue.body)  # who waited too long has gone
 
             def log_message(self, *_: object) -> None: ...
 

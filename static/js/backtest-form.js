@@ -155,7 +155,8 @@ function whoTrades({ traders, models, now }, given, onModel) {
     traderField.hidden = byModel;
     modelField.hidden = !byModel;
     params.hidden = byModel;
-    setText(about, byModel ? modelWords(chosenModel()) : t(chosenTrader()?.description ?? ''));
+    const trader = chosenTrader();
+    setText(about, byModel ? modelWords(chosenModel()) : trader ? t(trader.description) : '');
   }
 
   const chosenTrader = () => traders.find(({ key }) => key === trader.value);
