@@ -155,8 +155,8 @@ function whoTrades({ traders, models, now }, given, onModel) {
     traderField.hidden = byModel;
     modelField.hidden = !byModel;
     params.hidden = byModel;
-    const trader = chosenTrader();
-    setText(about, byModel ? modelWords(chosenModel()) : trader ? t(trader.description) : '');
+    const chosen = chosenTrader();
+    setText(about, byModel ? modelWords(chosenModel()) : chosen ? t(chosen.description) : '');
   }
 
   const chosenTrader = () => traders.find(({ key }) => key === trader.value);
