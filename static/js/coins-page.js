@@ -275,6 +275,8 @@ const refresh = () => refreshPrices(container);
 const refreshSoon = throttle(refresh, PRICES_MS);
 onPrices(refreshSoon);
 addEventListener('scroll', oncePerFrame(refresh), { passive: true });
+// Told when cards come to be drawn: before that, they are taken for out of sight.
+container.addEventListener('contentvisibilityautostatechange', oncePerFrame(refresh), true);
 setInterval(refreshSoon, AGES_MS); // prices grow old also when nothing comes
 onStreamResumed(load);
 listenForFilters();

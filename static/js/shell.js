@@ -126,7 +126,9 @@ async function fetchHealth() {
 
 /** @param {Record<string, { source: string, age_seconds: number, stale: boolean, timestamp?: string | number }>} update */
 function pricesArrived(update) {
-  const newest = Object.values(update).sort((one, other) => one.age_seconds - other.age_seconds)[0];
+  const fresh = Object.values(update).filter(({ stale }) => !stale);
+  const prices = mainSource(fresh.length ? fresh : Object.values(update));
+  const newest = prices.sort((one, other) => one.age_seconds - other.age_seconds)[0];
   if (!newest) return;
   if (health) {
     health.prices = { source: newest.source, age_seconds: newest.age_seconds, stale: newest.stale };
@@ -134,6 +136,19 @@ function pricesArrived(update) {
     showPrices();
   }
   marketTimeIs(newest.timestamp);
+}
+
+/**
+ * The prices of the source that most of them are from: a few coins come from elsewhere.
+ *
+ * @template {{ source: string }} Price
+ * @param {Price[]} prices
+ */
+function mainSource(prices) {
+  /** @type {Map<string, Price[]>} */
+  const bySource = new Map();
+  for (const price of prices) bySource.set(price.source, [...(bySource.get(price.source) ?? []), price]);
+  return [...bySource.values()].sort((some, others) => others.length - some.length)[0] ?? [];
 }
 
 // On a narrow screen not all pages' names fit.
