@@ -27,6 +27,7 @@ from errors import InvalidInput, NotFound, SourceError, SourceUnavailable
 from kline_store import Coverage, KlineStore
 from latest_prices import KnownPrice, LatestPrices
 from market_sources import (
+    UNKNOWN_SYMBOL,
     MarketSource,
     PriceSource,
     SourceHealth,
@@ -166,6 +167,7 @@ class MultiSourceDataAggregator:
             stale = self._stored_klines(coin, question)
         if stale is not None and len(stale):
             return KlineAnswer(stale, stale=True)
+        failures = [failure for failure in failures if failure.code != UNKNOWN_SYMBOL]
         if len(failures) == 1:
             raise failures[0]
         raise all_failed(f"candles of {coin.symbol}", failures) if failures else _not_listed(coin)
@@ -373,7 +375,8 @@ class MultiSourceDataAggregator:
                 try:
                     return self._ask_depth(source, venue_symbol, limit)
                 except SourceError as error:
-                    failures.append(error)
+                    if error.code != UNKNOWN_SYMBOL:
+                        failures.append(error)
         raise (
             all_failed(f"the order book of {symbol}", failures) if failures else _not_listed(coin)
         )
