@@ -57,7 +57,6 @@ class Config(BaseSettings):
         default={}, validate_default=True, description="Sources by kind of data, first choice first"
     )
     CACHE_PRICE_TTL: float = Field(10.0, gt=0, description="Seconds that a price counts as fresh")
-    CACHE_KLINE_TTL: float = Field(60.0, gt=0, description="Seconds that the newest bars are kept")
     PRICE_POLL_SECONDS: float = Field(2.0, gt=0, description="Real seconds between price polls")
 
     DEFAULT_TRADE_FEE_RATE: float = Field(0.001, ge=0, le=0.1)
