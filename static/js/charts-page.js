@@ -6,7 +6,7 @@ import { averageControls } from './chart-averages.js';
 import { fetchLevels, fetchTrades, tradeColumns, tradeMarkers, tradeStory, withModel } from './chart-trades.js';
 import { seriesToken } from './chart-theme.js';
 import { coinCombobox } from './coin-combobox.js';
-import { byId, element, replaceContent, setText } from './element.js';
+import { acceptInput, byId, element, replaceContent, setText } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { directionClass, formatAge, formatPercent, formatPrice } from './format.js';
 import { t } from './i18n.js';
@@ -327,4 +327,5 @@ onStreamResumed(() => {
   poll();
   showTrades();
 });
+acceptInput();
 await start();

@@ -4,7 +4,7 @@ import { accountValues } from './account-values.js';
 import { get } from './api.js';
 import { seriesToken } from './chart-theme.js';
 import { distributionRing } from './distribution.js';
-import { byId, element, replaceContent } from './element.js';
+import { acceptInput, byId, element, replaceContent } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { t } from './i18n.js';
 import { leaderboardTable } from './leaderboard.js';
@@ -194,4 +194,5 @@ setInterval(() => {
   if (!document.hidden) loadFigures();
 }, REFRESH_ANYWAY_MS);
 setInterval(showPortfolio, AGES_MS); // prices grow old also when nothing comes
+acceptInput();
 start();

@@ -47,6 +47,11 @@ export function byId(id) {
   return /** @type {Type} */ (found);
 }
 
+/** Lets the page be clicked: its template keeps it inert until its module listens, so that no click is lost. */
+export function acceptInput() {
+  byId('content').inert = false;
+}
+
 /**
  * Sets the text only where it differs, so that live values cause no needless layout.
  *

@@ -3,7 +3,7 @@
 import { accountValues } from './account-values.js';
 import { ApiError, get } from './api.js';
 import { decisionsTable } from './decisions.js';
-import { byId, element, replaceContent, setText } from './element.js';
+import { acceptInput, byId, element, replaceContent, setText } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { formatMoney, formatNumber, formatTime } from './format.js';
 import { t } from './i18n.js';
@@ -259,4 +259,5 @@ setInterval(() => {
   if (!document.hidden) loadFigures();
 }, REFRESH_ANYWAY_MS);
 setInterval(showPortfolio, AGES_MS); // prices grow old also when nothing comes
+acceptInput();
 start();

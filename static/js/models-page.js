@@ -1,7 +1,7 @@
 /** The Models page: who trades, how they do, and what can be done with them. */
 
 import { get } from './api.js';
-import { byId, element } from './element.js';
+import { acceptInput, byId, element } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { directionClass, formatMoney, formatNumber, formatPercent, formatTime } from './format.js';
 import { t } from './i18n.js';
@@ -211,5 +211,6 @@ onStreamResumed(load);
 setInterval(() => {
   if (!document.hidden) load();
 }, REFRESH_ANYWAY_MS);
+acceptInput();
 load();
 if (fromUrl('add')) addModel();

@@ -3,7 +3,7 @@
 import { ApiError, get, post, put, remove } from './api.js';
 import { coinCount } from './coin-facts.js';
 import { confirmed } from './dialog.js';
-import { byId, element, replaceContent, setText } from './element.js';
+import { acceptInput, byId, element, replaceContent, setText } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { formatNumber } from './format.js';
 import { t } from './i18n.js';
@@ -185,4 +185,5 @@ subscribe('trade', ({ model_id }) => {
   if (model_id === modelId) loadSoon();
 });
 onStreamResumed(start);
+acceptInput();
 start();
