@@ -36,6 +36,7 @@ from version import VERSION
 
 PROGRESS_SECONDS = 0.3
 PARENT_POLL_SECONDS = 1.0
+POOL_END_SECONDS = 5.0
 MOST_UNANSWERED_SHARE = 0.02  # of a range's bars that no source was there to answer for
 
 log = logging.getLogger(__name__)
@@ -112,9 +113,7 @@ class BacktestJobs:
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._pool_lock:
             if self._pool is not None:
-                for process in list(self._pool._processes.values()):
-                    process.terminate()
-                self._pool.shutdown(wait=False, cancel_futures=True)
+                end_workers(self._pool)
 
     def _resolve(self, request: BacktestRequest) -> ResolvedBacktest:
         """The run with a model's or a trader's own terms filled in."""
@@ -275,6 +274,22 @@ class BacktestJobs:
         if backtests.status_of(self._database.connection, backtest_id) is not None:
             record = backtests.get(self._database.connection, backtest_id)
             self._events.publish("backtest", {"record": record})
+
+
+def end_workers(pool: ProcessPoolExecutor) -> None:
+    """End a pool now, whatever its workers are at (Python 3.14 has `terminate_workers` for it).
+
+    The pool is told first and its own thread waited for last: told after its workers have died,
+    or at the interpreter's end, it would write to a pipe that this thread has just closed.
+    """
+    workers = list(pool._processes.values())
+    # typeshed takes it for something else.
+    manager: threading.Thread | None = pool._executor_manager_thread  # type: ignore[assignment]
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
+    if manager is not None:
+        manager.join(POOL_END_SECONDS)
 
 
 # ----------------------------------------------------------------------- in the worker process
