@@ -20,6 +20,7 @@ COUNT_COLOURS = """(canvas) => {
 }"""
 #: The pointer's moves are dealt with once a frame.
 ONE_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+MARKER_SECONDS = 20
 MARKER_STEP = 6
 
 
@@ -72,9 +73,11 @@ def hover_marker(page: Page, chart: Locator, said: str) -> str:
     assert pane is not None
     tooltip = page.get_by_test_id("marker-tooltip")
     middle = pane["x"] + pane["width"] / 2
-    for step in range(int(pane["height"]) // MARKER_STEP):
-        page.mouse.move(middle, pane["y"] + step * MARKER_STEP)
-        page.evaluate(ONE_FRAME)
-        if tooltip.is_visible() and said in tooltip.inner_text():
-            return tooltip.inner_text()
+    until = time.monotonic() + MARKER_SECONDS  # the bars around it may still be on their way
+    while time.monotonic() < until:
+        for step in range(int(pane["height"]) // MARKER_STEP):
+            page.mouse.move(middle, pane["y"] + step * MARKER_STEP)
+            page.evaluate(ONE_FRAME)
+            if tooltip.is_visible() and said in tooltip.inner_text():
+                return tooltip.inner_text()
     raise AssertionError(f"no marker in the middle of the chart says {said!r}")
