@@ -112,6 +112,7 @@ class Reason(StrEnum):
     STOP_LOSS = "stop_loss"
     PROFIT_TARGET = "profit_target"
     TRAILING_STOP = "trailing_stop"
+    INVALIDATION = "invalidation"
     LIQUIDATION = "liquidation"
     FUNDING = "funding"
     FLATTEN = "flatten"
@@ -296,13 +297,82 @@ class TradingModel:
     model_name: str | None = None
     prompt: str | None = None
     enabled: bool = True
+    replica_of: int | None = None  # the model whose second, third … account this is
+    replica_number: int = 1
     id: int = 0
     archived_at: int | None = None
     created_at: int = 0
     updated_at: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """What a provider charges for a million tokens; None where it is not known."""
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cached: Decimal | None = None  # of the input that the provider had in its cache
+
+
+@dataclass(frozen=True, slots=True)
+class LLMProvider:
+    """An OpenAI-compatible endpoint with its key in the clear: made for a call, never stored.
+
+    `prices` and `knowledge_cutoff` (an ISO date) are by the model's name.
+    """
+
+    id: int
+    name: str
+    api_url: str
+    api_key: str = field(repr=False)
+    models: tuple[str, ...] = ()
+    prices: Mapping[str, TokenPrices] = field(default_factory=dict)
+    knowledge_cutoff: Mapping[str, str] = field(default_factory=dict)
+
+
 # ---------------------------------------------------------------------------------- decisions
+
+
+class Comparison(StrEnum):
+    """How a price is compared with a level."""
+
+    BELOW = "<"
+    AT_OR_BELOW = "<="
+    ABOVE = ">"
+    AT_OR_ABOVE = ">="
+
+    def holds(self, price: Decimal, level: Decimal) -> bool:
+        """Whether `price` compares so with `level`."""
+        match self:
+            case Comparison.BELOW:
+                return price < level
+            case Comparison.AT_OR_BELOW:
+                return price <= level
+            case Comparison.ABOVE:
+                return price > level
+            case Comparison.AT_OR_ABOVE:
+                return price >= level
+
+
+@dataclass(frozen=True, slots=True)
+class PriceCondition:
+    """A condition on a price that can be checked, such as `close_1h < 61200`.
+
+    With an `interval` it is tested on the close of each closed bar of that length, without one
+    on every price.
+    """
+
+    interval: Interval | None
+    operator: Comparison
+    level: Decimal
+
+    def __str__(self) -> str:
+        name = "price" if self.interval is None else f"close_{self.interval}"
+        return f"{name} {self.operator} {self.level:f}"
+
+    def holds(self, price: Decimal) -> bool:
+        """Whether `price` (a close, or a tick) meets it."""
+        return self.operator.holds(price, self.level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +395,7 @@ class Decision:
     confidence: float | None = None
     justification: str = ""
     invalidation: str = ""
+    invalidation_condition: PriceCondition | None = None
 
     @property
     def side(self) -> Side | None:
@@ -343,6 +414,7 @@ class CoinMarket:
     age_seconds: float = 0.0
     stale: bool = False
     pool_share: float | None = None  # its weight over those of the pool's coins
+    other_klines: Mapping[Interval, KlineSeries] = field(default_factory=dict)  # closed bars
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +424,7 @@ class Exits:
     stop_loss: Decimal | None = None
     profit_target: Decimal | None = None
     trailing_stop_pct: Decimal | None = None
+    invalidation: PriceCondition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +513,7 @@ class AccountInfo:
     initial_capital: Decimal
     total_return: float  # in percent
     previous_time_ms: int | None = None  # when this trader was last asked
+    recent_trades: Sequence[Entry] = ()  # newest last
 
 
 MarketState = Mapping[str, CoinMarket]
@@ -457,6 +531,11 @@ class Trader(Protocol):
         self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo
     ) -> Decisions:
         """Decisions keyed by coin; a coin left out is held."""
+
+
+def other_intervals(trader: Trader) -> tuple[Interval, ...]:
+    """The intervals besides its own that a trader also wants to see (`other_klines`)."""
+    return tuple(getattr(trader, "other_intervals", ()))
 
 
 JsonSchema = dict[str, Any]
