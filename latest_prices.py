@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from database import Database
 from domain import Clock, Coin, Ticker
@@ -14,6 +16,7 @@ from repositories import coins
 from single_flight import SingleFlight
 
 PRICE_PAUSE_SECONDS = {"coingecko": 30.0}  # between two questions: about 30 a minute in all
+YIELD_SECONDS = 3.0  # how long a pushed price gives way to one of a source that comes before
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class LatestPrices:
         self._wall_clock = wall_clock
         self._price_ttl_seconds = ttl_seconds
         self._prices: dict[str, KnownPrice] = {}
+        self._lock = threading.Lock()
+        self._places = {source.name: place for place, source in enumerate(sources)}
         self._price_flight = SingleFlight()
         self._asked_prices_ms: dict[str, int] = {}
 
@@ -71,6 +76,38 @@ class LatestPrices:
     def last_known(self, symbols: Iterable[str]) -> dict[str, KnownPrice]:
         """What is in memory, however old; no source is asked."""
         return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
+
+    def receive(self, source: str, tickers: Mapping[str, Ticker]) -> dict[str, KnownPrice]:
+        """Take what a stream of `source` has pushed, by our symbols; returns what is taken.
+
+        Left out is what is no price, and what yields to a price that a source before has just had.
+        """
+        wall_ms = self._wall_clock.now_ms()
+        taken = {}
+        with self._lock:
+            for symbol, ticker in tickers.items():
+                if not _is_price(ticker.price) or self._yields(source, symbol, wall_ms):
+                    continue
+                taken[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
+            self._prices.update(taken)
+        return taken
+
+    def confirm(self, source: str, symbols: Iterable[str]) -> None:
+        """The stream of `source` lives, and these coins have not traded: their ages start anew."""
+        wall_ms = self._wall_clock.now_ms()
+        with self._lock:
+            for symbol in symbols:
+                known = self._prices.get(symbol)
+                if known is not None and known.ticker.source == source:
+                    self._prices[symbol] = replace(known, received_ms=wall_ms)
+
+    def _yields(self, source: str, symbol: str, wall_ms: int) -> bool:
+        """Whether a source that comes before `source` has had a price just now."""
+        known = self._prices.get(symbol)
+        if known is None or known.age_seconds(wall_ms) > YIELD_SECONDS:
+            return False
+        last = len(self._places)
+        return self._places.get(known.ticker.source, last) < self._places.get(source, last)
 
     def newest(self) -> KnownPrice | None:
         """The price that was received last, of the source that most prices are from."""
@@ -115,7 +152,8 @@ class LatestPrices:
             wall_ms = self._wall_clock.now_ms()
             for venue_symbol, ticker in tickers.items():
                 symbol = names[venue_symbol]
-                self._prices[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
+                with self._lock:
+                    self._prices[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
                 del missing[symbol]
         if failures and len(missing) == len(coins):
             raise all_failed(f"prices of {', '.join(list(coins)[:5])}", failures)
@@ -136,3 +174,7 @@ class LatestPrices:
         """Those coins that there are, by symbol."""
         found = coins.find_all(self._database.connection, symbols)
         return {coin.symbol: coin for coin in found}
+
+
+def _is_price(price: Decimal) -> bool:
+    return price.is_finite() and price > 0
