@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,10 +23,13 @@ from exchange_simulator.bars import (
 )
 
 QUOTE_DECIMALS = 4
+NOT_A_NUMBER = int(np.iinfo(np.int64).min)  # a price that is none, in ticks
 
 
 def fixed_point_text(units: int, decimals: int, places: int = 8) -> str:
     """`units` of 10^-`decimals` as exact decimal text with `places` digits after the point."""
+    if units < 0:
+        return "NaN" if units == NOT_A_NUMBER else "-" + fixed_point_text(-units, decimals, places)
     digits = str(units * 10 ** (places - decimals)).zfill(places + 1)
     return f"{digits[:-places]}.{digits[-places:]}"
 
@@ -58,6 +62,10 @@ class Listing:
     def price_text(self, ticks: int) -> str:
         """A price with 8 decimals."""
         return fixed_point_text(ticks, self.price_decimals)
+
+    def price_float(self, ticks: int) -> float:
+        """A price as the nearest float."""
+        return math.nan if ticks == NOT_A_NUMBER else ticks / 10**self.price_decimals
 
     def quantity_text(self, lots: int) -> str:
         """A quantity with 8 decimals."""
