@@ -18,6 +18,7 @@ run: $(VENV)/run.stamp $(CATALOGUES)
 ## All tests, with a real browser
 test: $(VENV)/dev.stamp $(CATALOGUES)
 	@scripts/browser.sh $(BIN)/playwright
+	@scripts/redis.sh
 	$(BIN)/python -m pytest
 
 ## Lint, types, floors, the browser's modules

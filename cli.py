@@ -12,8 +12,8 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from aitradegame_import import import_file
+from binance_archive import ArchivedKlines, read_klines
 from errors import Conflict, DataError, MigrationError, TradingSystemError
-from kline_archive import ArchivedKlines, read_klines
 from kline_store import KlineStore
 from ledger_audit import audit
 from repositories import aitradegame, coins, models

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clock import AcceleratedClock, SystemClock
@@ -57,7 +57,20 @@ class Config(BaseSettings):
         default={}, validate_default=True, description="Sources by kind of data, first choice first"
     )
     CACHE_PRICE_TTL: float = Field(10.0, gt=0, description="Seconds that a price counts as fresh")
+    CACHE_ENABLED: bool = Field(True, description="Whether the newest data outlive the process")
+    REDIS_URL: str = Field("", description="A Redis for the hot cache; empty keeps it in SQLite")
+    KLINE_ARCHIVE_URL: str = Field(
+        "", description="Folder or s3:// URL of old candles; empty is a folder by the database"
+    )
     PRICE_POLL_SECONDS: float = Field(2.0, gt=0, description="Real seconds between price polls")
+
+    SECRET_KEY: SecretStr = Field(
+        SecretStr(""), description="Seals stored keys; by default that of SECRET_KEY_FILE"
+    )
+    SECRET_KEY_FILE: Path | None = Field(None, description="By default beside the database")
+    LOCAL_PROVIDERS: Literal["on", "off"] = Field(
+        "off", description="Whether LLMs may be on this computer or its network"
+    )
 
     DEFAULT_TRADE_FEE_RATE: float = Field(0.001, ge=0, le=0.1)
     BACKTEST_WORKERS: int = Field(1, ge=1, le=64, description="Processes that run backtests")
@@ -74,6 +87,24 @@ class Config(BaseSettings):
         if host not in LOOPBACK_HOSTS:
             raise ValueError("the app has no login yet and listens on the loopback alone")
         return host
+
+    @field_validator("REDIS_URL")
+    @classmethod
+    def _only_redis(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+    @field_validator("KLINE_ARCHIVE_URL")
+    @classmethod
+    def _no_key_in_the_archive_url(cls, url: str) -> str:
+        """Where candles lie is written into the database and said in logs."""
+        place, _, _ = url.removeprefix("s3://").partition("/")
+        if "://" in url and not url.startswith("s3://"):
+            raise ValueError("must be a folder or begin with s3://")
+        if url.startswith("s3://") and ("@" in place or not place):
+            raise ValueError("must name a bucket; keys belong into AWS_ACCESS_KEY_ID and so on")
+        return url
 
     @field_validator("DATA_SOURCE_PRIORITY")
     @classmethod
@@ -97,6 +128,19 @@ class Config(BaseSettings):
         if (self.DEMO_CLOCK_START_MS is None) != (self.DEMO_CLOCK_WALL_START_MS is None):
             raise ValueError("DEMO_CLOCK_START_MS and DEMO_CLOCK_WALL_START_MS go together")
         return self
+
+    @property
+    def secret_key_file(self) -> Path:
+        """Where the key of the stored secrets is, or is made: beside the database, not in it."""
+        return self.SECRET_KEY_FILE or self.DATABASE_PATH.parent / "secret.key"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of these settings nobody may read."""
+        return (
+            self.BINANCE_API_KEY, self.BINANCE_API_SECRET, self.OKX_API_KEY, self.OKX_API_SECRET,
+            self.OKX_PASSPHRASE, self.COINGECKO_API_KEY, self.SECRET_KEY.get_secret_value(),
+        )  # fmt: skip
 
     def clock(self) -> Clock:
         """The market's clock: the wall's, or the accelerated one of a demo market."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from binance_archive import read_klines
 from domain import KlineSeries
-from kline_archive import read_klines
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get("KLINES_DIR") or ROOT.parent / "shared" / "data" / "klines")

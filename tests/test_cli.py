@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask import Flask
-from test_kline_archive import START_MS, hourly_rows, row, write
+from test_binance_archive import START_MS, hourly_rows, row, write
 
 import ledger
 from app import create_app

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kline_archive
+import binance_archive
+from binance_archive import read_klines
 from domain import Interval
 from errors import DataError
-from kline_archive import read_klines
 
 HOUR_MS = 3_600_000
 START_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z, a Monday
@@ -108,7 +108,7 @@ def test_rows_that_span_several_chunks_are_read_whole(
 ):
     path = write(tmp_path, hourly_rows(200))
     expected = read_klines(path).series
-    monkeypatch.setattr(kline_archive, "CHUNK_BYTES", 777)
+    monkeypatch.setattr(binance_archive, "CHUNK_BYTES", 777)
     series = read_klines(path).series
     assert series.open_time.tolist() == expected.open_time.tolist()
     assert series.volume.tolist() == expected.volume.tolist()
@@ -301,8 +301,8 @@ def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest
     started = time.process_time()
     assert refusal(path) == "BTCUSDT-1h.zip: has a line of more than 1000 characters"
     assert time.process_time() - started < 1
-    monkeypatch.setattr(kline_archive, "MOST_BYTES", 2**20)
-    monkeypatch.setattr(kline_archive, "CHUNK_BYTES", 2**16)
+    monkeypatch.setattr(binance_archive, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(binance_archive, "CHUNK_BYTES", 2**16)
     path = tmp_path / "BTCUSDT-1h.csv.gz"
     path.write_bytes(gzip.compress("\n".join(hourly_rows(20_000)).encode()))
     assert refusal(path) == "BTCUSDT-1h.csv.gz: unpacks to more than 1 MiB"
