@@ -43,11 +43,13 @@ def import_file(
     old: OldDatabase,
     database: Database,
     *,
+    seal: Callable[[str], str],
     dry_run: bool = False,
     on_rows: Callable[[int], object] = lambda rows: None,
 ) -> ImportReport:
     """Take what `database` does not have yet of `old`; `on_rows` is told how many rows are done.
 
+    `seal` makes of a provider's key what is stored of it.
     Raises DataError and MigrationError; then, and on a dry run, nothing has changed.
     """
     if any(row.applied_at is None for row in database.status()):
@@ -55,7 +57,7 @@ def import_file(
     report = ImportReport(old.name, dry_run)
     with one_transaction(database, keep=not dry_run) as connection:
         now_ms = database.clock.now_ms()
-        owner = Owner(old, connection, report, now_ms)
+        owner = Owner(old, connection, report, now_ms, _unsealed if dry_run else seal)
         taken = owner.take()
         history = History(old, connection, report, taken, owner.coin_id, on_rows)
         history.take()
@@ -69,12 +71,18 @@ class Owner:
     """What its owner has set up: settings, providers, coins, groups, models and their pools."""
 
     def __init__(
-        self, old: OldDatabase, connection: sqlite3.Connection, report: ImportReport, now_ms: int
+        self,
+        old: OldDatabase,
+        connection: sqlite3.Connection,
+        report: ImportReport,
+        now_ms: int,
+        seal: Callable[[str], str],
     ):
         self._old = old
         self._connection = connection
         self._report = report
         self._now_ms = now_ms
+        self._seal = seal
         self._coin_ids: dict[str, int] = {}  # ours by symbol
         self._old_coins: dict[object, str] = {}  # symbols by the file's ids
         self._groups: dict[object, int | None] = {}  # new ones by the file's ids, else None
@@ -156,8 +164,9 @@ class Owner:
             raise DataError("its address is neither http nor https")
         key = rows.text(row["api_key"])
         named = self._unique(name, self._provider_names, "provider")
+        sealed = self._seal(key) if key else None
         new_id = imports.add_provider(
-            self._connection, named, url, key, listed, self._made_at(row), self._now_ms
+            self._connection, named, url, sealed, listed, self._made_at(row), self._now_ms
         )
         imports.remember(self._connection, "provider", fingerprint, Imported(new_id), self._now_ms)
         return new_id
@@ -322,6 +331,11 @@ class Owner:
             return rows.time_ms(row["created_at"])
         except DataError:
             return self._now_ms
+
+
+def _unsealed(key: str) -> str:
+    """What a rehearsal keeps of a key: nothing, and no file is made for it."""
+    return ""
 
 
 def _valid_settings(row: Row) -> dict[str, Any]:

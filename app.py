@@ -17,15 +17,18 @@ import routes.market
 import routes.model_pools
 import routes.models
 import routes.pages
+import routes.providers
 import routes.settings
 import routes.system
 import routes.trading
+from api_address import AddressRule
 from backtest_jobs import BacktestJobs
 from binance_fetcher import BinanceDataFetcher
 from clock import SystemClock
 from coin_discovery import CoinDiscovery
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
+from data_cache import open_cache
 from database import Database
 from domain import Clock
 from event_stream import EventStream
@@ -34,10 +37,12 @@ from market_sources import MarketSource
 from okx_fetcher import OKXDataFetcher
 from owner_settings import SettingsStore
 from price_stream import PriceStream
+from redaction import Redactor, redact_root_handlers
 from repositories import books, coins
 from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
 from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
+from secret_box import SecretBox
 from security import protect
 from trading_desk import TradingDesk
 from version import VERSION
@@ -45,6 +50,10 @@ from version import VERSION
 LARGEST_BODY_BYTES = 1_000_000
 LISTINGS_EVERY_MINUTES = 60
 RANKS_EVERY_MINUTES = 360
+CACHE_CLEANED_EVERY_MINUTES = 60
+LIBRARIES_THAT_LOG = (
+    "apscheduler", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "urllib3", "waitress",
+)  # fmt: skip
 API_PAGE = "{% include 'api_docs.html' %}"
 
 
@@ -75,7 +84,8 @@ def create_app(
     protect(app)
     Babel(app, locale_selector=chosen_locale)
     for family in (
-        routes.coins, routes.coin_groups, routes.models, routes.model_pools, routes.trading,
+        routes.coins, routes.coin_groups, routes.models, routes.model_pools, routes.providers,
+        routes.trading,
         routes.market, routes.backtests, routes.settings, routes.system,
     ):  # fmt: skip
         app.register_api(family.blueprint)
@@ -86,8 +96,12 @@ def create_app(
 
 def build_services(config: Config, clock: Clock) -> Services:
     """Every service, each given those that it stands on; nothing is started or asked yet."""
-    write_log(config.LOG_LEVEL)
+    redactor = write_log(config)
     database = Database(config.DATABASE_PATH, clock)
+    secrets = SecretBox(
+        config.SECRET_KEY.get_secret_value(), config.secret_key_file, redactor.learn
+    )
+    cache = open_cache(config, database, SystemClock())
     events = EventStream()
     directory = MarketDataFetcher(
         config.COINGECKO_API_KEY or None,
@@ -112,10 +126,15 @@ def build_services(config: Config, clock: Clock) -> Services:
     loop = TradingLoop(database, desk, prices, clock)
     loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.venues.refresh)
     loop.every(RANKS_EVERY_MINUTES, "ranking", discovery.refresh_ranks)
+    loop.every(CACHE_CLEANED_EVERY_MINUTES, "cache", cache.clean)
     return Services(
         config=config,
         clock=clock,
         database=database,
+        secrets=secrets,
+        redactor=redactor,
+        provider_addresses=AddressRule(allow_local=config.LOCAL_PROVIDERS == "on"),
+        cache=cache,
         data_aggregator=data_aggregator,
         discovery=discovery,
         settings=settings,
@@ -150,11 +169,17 @@ def build_venues(config: Config, clock: Clock) -> dict[str, MarketSource]:
     return {binance.name: binance, okx.name: okx}
 
 
-def write_log(level: str) -> None:
-    """Log to standard error; of what libraries say, the warnings."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for library in ("apscheduler", "httpx", "urllib3", "waitress"):
+def write_log(config: Config) -> Redactor:
+    """Log to standard error, without any key; of what libraries say, the warnings."""
+    logging.basicConfig(
+        level=config.LOG_LEVEL, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for library in LIBRARIES_THAT_LOG:
         logging.getLogger(library).setLevel(logging.WARNING)
+    redactor = redact_root_handlers()
+    for secret in config.secrets:
+        redactor.learn(secret)
+    return redactor
 
 
 def coins_in_use(database: Database) -> list[str]:

@@ -26,11 +26,12 @@ ARCHIVE_ENDINGS = (".csv", ".csv.gz", ".zip")
 database_commands = AppGroup("db", help="The database: upgrade, status, backup, import.")
 kline_commands = AppGroup("klines", help="Stored candles.")
 ledger_commands = AppGroup("ledger", help="The books.")
+trading_commands = AppGroup("trading", help="The kill switch: stop, resume.")
 
 
 def add_commands(app: Flask) -> None:
     """Make the commands known to `app`."""
-    for group in (database_commands, kline_commands, ledger_commands):
+    for group in (database_commands, kline_commands, ledger_commands, trading_commands):
         app.cli.add_command(group)
     app.cli.add_command(serve_command)
 
@@ -106,7 +107,13 @@ def import_aitradegame(file: Path, dry_run: bool) -> None:
                 database.upgrade()
             rows = old.count_history()
             with tqdm(total=rows, unit="row", disable=None, leave=False) as bar:
-                report = import_file(old, database, dry_run=dry_run, on_rows=bar.update)
+                report = import_file(
+                    old,
+                    database,
+                    seal=_services().secrets.seal,
+                    dry_run=dry_run,
+                    on_rows=bar.update,
+                )
     except TradingSystemError as error:
         _fail(error)
     for line in report.lines():
@@ -191,3 +198,31 @@ def verify() -> None:
         click.echo(f"{wrong} models' books do not follow from their trades.", err=True)
         sys.exit(1)
     click.echo(f"All books balance at {iso_utc(_services().clock.now_ms())}.")
+
+
+# -------------------------------------------------------------------------------- trading
+
+
+@trading_commands.command("stop")
+def stop_trading() -> None:
+    """Stop all trading at once, in every process: no cycle, no call of an LLM. Exits go on."""
+    halt = _current_services().desk.halt.stop_all("the command line")
+    click.echo(f"All trading is stopped, since {iso_utc(halt.since_ms or 0)} by {halt.by}.")
+
+
+@trading_commands.command("resume")
+def resume_trading() -> None:
+    """Let the models trade again."""
+    _current_services().desk.halt.resume("the command line")
+    click.echo("The models trade again.")
+
+
+def _current_services() -> Services:
+    """The services, on a database that is up to date."""
+    services = _services()
+    try:
+        if any(row.applied_at is None for row in services.database.status()):
+            raise MigrationError("The database is not up to date: run `flask db upgrade`.")
+    except TradingSystemError as error:
+        _fail(error)
+    return services

@@ -97,8 +97,8 @@ class SourceRateLimited(SourceError):
 
     code = "source_rate_limited"
 
-    def __init__(self, message: str, *, retry_after: float | None = None):
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None = None, code: str | None = None):
+        super().__init__(message, code=code)
         self.retry_after = retry_after
 
 
@@ -131,3 +131,10 @@ class MigrationError(TradingSystemError):
     """A migration that failed or was changed after it had been applied."""
 
     code = "migration_error"
+
+
+class SecretUnreadable(TradingSystemError):
+    """A stored secret cannot be opened: its key is missing, is another one, or it is damaged."""
+
+    code = "secret_unreadable"
+    http_status = 503

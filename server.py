@@ -12,6 +12,7 @@ from waitress.server import create_server
 
 from config import Config
 from errors import Conflict
+from repositories.providers import seal_plain_keys
 from routes.services import EXTENSION, Services
 
 LARGEST_REQUEST_BYTES = 4_000_000
@@ -22,11 +23,13 @@ log = logging.getLogger(__name__)
 def serve(app: Flask) -> None:
     """Serve until SIGTERM or Ctrl-C; a cycle that is running is finished, nothing else starts.
 
-    Raises MigrationError where the database cannot be used, Conflict where the port is taken.
+    Raises MigrationError where the database cannot be used, SecretUnreadable where keys that an
+    earlier version left in plain text cannot be sealed, Conflict where the port is taken.
     """
     services: Services = app.extensions[EXTENSION]
     config = services.config
     services.database.upgrade()
+    seal_plain_keys(services.database, services.secrets)
     server = _listening(app, config)
 
     def end(number: int, frame: FrameType | None) -> None:

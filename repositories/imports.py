@@ -79,14 +79,14 @@ def remember(
 
 
 def add_provider(
-    connection: sqlite3.Connection, name: str, api_url: str, api_key: str | None,
+    connection: sqlite3.Connection, name: str, api_url: str, sealed_key: str | None,
     models: Sequence[str], made_at: int, now_ms: int,
 ) -> int:  # fmt: skip
     """Store a provider of language models; its id."""
     cursor = connection.execute(
-        "INSERT INTO providers (name, api_url, api_key, models, created_at, updated_at) "
+        "INSERT INTO providers (name, api_url, sealed_key, models, created_at, updated_at) "
         "VALUES (?, ?, ?, ?, ?, ?)",
-        (name, api_url, api_key, json.dumps(models), made_at, now_ms),
+        (name, api_url, sealed_key, json.dumps(models), made_at, now_ms),
     )
     assert cursor.lastrowid is not None  # an INSERT has just succeeded
     return cursor.lastrowid

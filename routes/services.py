@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from api_address import AddressRule
 from backtest_jobs import BacktestJobs
 from coin_discovery import CoinDiscovery
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
+from data_cache import DataCache
 from database import Database
 from domain import Clock
 from event_stream import EventStream
 from owner_settings import SettingsStore
 from price_stream import PriceStream
+from redaction import Redactor
 from scheduler import TradingLoop
+from secret_box import SecretBox
 from trading_desk import TradingDesk
 
 EXTENSION = "trading_system"
@@ -29,6 +33,10 @@ class Services:
     config: Config
     clock: Clock
     database: Database
+    secrets: SecretBox
+    redactor: Redactor
+    provider_addresses: AddressRule
+    cache: DataCache
     data_aggregator: MultiSourceDataAggregator
     discovery: CoinDiscovery
     settings: SettingsStore

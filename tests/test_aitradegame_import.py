@@ -80,7 +80,7 @@ def add_trade(path: Path, signal: str, quantity: Any, price: Any, **columns: Any
 
 def take(path: Path, database: Database, **options: Any) -> ImportReport:
     with aitradegame.opened(path) as opened:
-        return import_file(opened, database, **options)
+        return import_file(opened, database, seal=lambda key: f"sealed {key}", **options)
 
 
 def model_named(database: Database, name: str) -> TradingModel:
@@ -163,7 +163,7 @@ def test_every_table_arrives(old: Path, database: Database):
 
     (provider,) = rows(database, "providers")
     assert (provider["name"], provider["api_url"]) == ("DeepSeek", "https://api.deepseek.com")
-    assert provider["api_key"] == "sk-old"
+    assert (provider["sealed_key"], provider["api_key"]) == ("sealed sk-old", None)
     assert provider["models"] == '["deepseek-chat", "deepseek-reasoner"]'
     model = model_named(database, "Whale")
     assert (model.trader, model.model_name, model.enabled) == ("ai", "deepseek-chat", False)
@@ -236,7 +236,7 @@ def test_the_first_version_keeps_its_keys_with_its_models(tmp_path: Path, databa
     insert(path, "trades", model_id=1, coin="BTC", signal="buy_to_enter", quantity=0.1, price=50.0)
     report = take(path, database)
     (provider,) = rows(database, "providers")
-    assert (provider["name"], provider["api_key"]) == ("api.example.com", "sk-1")
+    assert (provider["name"], provider["sealed_key"]) == ("api.example.com", "sealed sk-1")
     assert {m.provider_id for m in models.list_models(database.connection)} == {provider["id"]}
     assert report.tables["trades"].taken == 1
     assert "settings" not in report.tables
