@@ -2,34 +2,41 @@
 
 Jobs are aligned to the market's clock (a 60-minute cycle runs at the full hour UTC) and run on
 APScheduler's threads. A time that passed while the process was down is not run later: the market
-of that time is gone.
+of that time is gone. All of it is done by the one process that holds the lease; another one
+watches for it, and takes over when the holder ends or dies.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from clock import SystemClock
 from database import Database
 from domain import MINUTE_MS, Clock, TradingModel
 from errors import Conflict, TradingSystemError
 from latest_prices import KnownPrice
 from price_stream import PriceStream
-from repositories import books, cycles, models
+from repositories import books, models
 from trading_desk import TradingDesk
 
 CYCLE_THREADS = 8
 VALUE_EVERY_MINUTES = 1
 MISFIRE_SECONDS = 30
+LEASE_LOOK_SECONDS = 1.0
+CLOCK_JUMP_SECONDS = 1.0
 MODEL_JOB = "model-"  # how the ids of the models' jobs begin
 
 log = logging.getLogger(__name__)
@@ -51,6 +58,25 @@ class AlignedTrigger(BaseTrigger):  # type: ignore[misc]
         return datetime.now(UTC) + timedelta(seconds=wait)
 
 
+class ClockWatch:
+    """Notices that the wall clock was set, or that the machine slept."""
+
+    def __init__(self, wall_clock: Clock, monotonic: Callable[[], float] = time.monotonic):
+        self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self._offset = self._now_offset()
+
+    def jumped(self) -> bool:
+        """Whether the wall clock has moved by more than time has passed since the last look."""
+        offset = self._now_offset()
+        moved = abs(offset - self._offset) > CLOCK_JUMP_SECONDS
+        self._offset = offset
+        return moved
+
+    def _now_offset(self) -> float:
+        return self._wall_clock.now_ms() / 1000 - self._monotonic()
+
+
 class TradingLoop:
     """Starts and stops the jobs; `sync` makes them those of the models as they stand."""
 
@@ -69,27 +95,37 @@ class TradingLoop:
                 "coalesce": True, "max_instances": 1, "misfire_grace_time": MISFIRE_SECONDS,
             },
         )  # fmt: skip
+        self._lease = desk.lease
+        self._clock_watch = ClockWatch(SystemClock())
+        self._ended = threading.Event()
+        self._lease_thread = threading.Thread(
+            target=self._watch_lease, name="trading-lease", daemon=True
+        )
         self._sync_lock = threading.Lock()  # requests change models at the same time
         self._prices.on_prices(self.check_exits)
 
     @property
-    def running(self) -> bool:
-        """Whether cycles are started."""
+    def started(self) -> bool:
+        """Whether this process runs the loop, or would take it over."""
         return bool(self._scheduler.running)
 
+    @property
+    def running(self) -> bool:
+        """Whether cycles are started, here."""
+        return self.started and self._lease.mine
+
     def start(self) -> None:
-        """Close what a dead process left open, then run: prices first, cycles as they are due."""
-        with self._database.transaction() as connection:
-            interrupted = cycles.interrupt_running(connection, self._clock.now_ms())
-        if interrupted:
-            log.warning("%s cycles were cut off by the end of an earlier process", interrupted)
+        """Watch prices; run cycles as they are due, if no other process does."""
         self._scheduler.add_job(
             self._record_values, AlignedTrigger(self._clock, VALUE_EVERY_MINUTES),
             id="account-values", executor="housekeeping",
         )  # fmt: skip
+        if not self._lease.keep():
+            log.warning("the trading loop runs in %s: this process stands by", self._lease.holder)
         self._prices.start()
         self._scheduler.start()
         self.sync()
+        self._lease_thread.start()
 
     def every(self, minutes: int, name: str, action: Callable[[], object]) -> None:
         """Also call `action` at the start and then every so many real minutes."""
@@ -99,20 +135,24 @@ class TradingLoop:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """Start nothing else and wait for what is running."""
-        if self.running:
+        """Start nothing else, wait for what is running, and let another process take over."""
+        if self.started:
             self._scheduler.shutdown(wait=True)
         self._prices.stop()
+        self._ended.set()
+        if self._lease_thread.is_alive():
+            self._lease_thread.join()
+        self._lease.release()
 
     def sync(self) -> None:
-        """While running: a job for every enabled model on its cycle, and no other."""
-        if not self.running:
+        """While started: a job for every enabled model on its cycle, and no other; none elsewhere."""
+        if not self.started:
             return
         with self._sync_lock:
             wanted = {
                 _job_id(model): model
                 for model in models.list_models(self._database.connection)
-                if model.enabled
+                if model.enabled and self._lease.mine
             }
             present = {job.id for job in self._scheduler.get_jobs() if job.id.startswith(MODEL_JOB)}
             for job_id in present - wanted.keys():
@@ -133,12 +173,38 @@ class TradingLoop:
 
     def check_exits(self, prices: Mapping[str, KnownPrice]) -> None:
         """Let every model with an open position in one of these coins look at its exits."""
+        if not self._lease.mine:
+            return
         for model_id, held in books.held_coins(self._database.connection).items():
             if prices.keys() & set(held):
                 try:
                     self._desk.engine(model_id).check_exits(prices)
                 except Exception:  # the edge: one model's trouble must not leave others unwatched
                     log.exception("the exits of model %s could not be checked", model_id)
+
+    def _watch_lease(self) -> None:
+        while not self._ended.wait(LEASE_LOOK_SECONDS):
+            try:
+                self._look_after_lease()
+            except Exception:  # the edge: without heart-beats another process takes over
+                log.exception("the lease of the trading loop could not be kept")
+
+    def _look_after_lease(self) -> None:
+        before = self._lease.mine
+        mine = self._lease.keep()
+        if mine != before:
+            log.warning("the trading loop %s", "runs here now" if mine else "has been taken over")
+            self.sync()
+        if self._clock_watch.jumped():
+            self._realign()
+
+    def _realign(self) -> None:
+        """The jobs wait for times of the wall clock: after it was set, for the right ones again."""
+        now = datetime.now(UTC)
+        for job in self._scheduler.get_jobs():
+            if isinstance(job.trigger, AlignedTrigger):
+                with suppress(JobLookupError):  # removed meanwhile
+                    job.modify(next_run_time=job.trigger.get_next_fire_time(None, now))
 
     def _run_cycle(self, model_id: int, cycle_minutes: int) -> None:
         step_ms = cycle_minutes * MINUTE_MS
@@ -149,12 +215,16 @@ class TradingLoop:
             log.info("model %s: %s", model_id, conflict.message)
 
     def _keep_house(self, name: str, action: Callable[[], object]) -> None:
+        if not self._lease.mine:
+            return
         try:
             action()
         except TradingSystemError as error:
             log.warning("%s: %s", name, error.message)
 
     def _record_values(self) -> None:
+        if not self._lease.mine:
+            return
         for model in models.list_models(self._database.connection):
             try:
                 self._desk.engine_of(model).record_value()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import Clock, TradingModel
@@ -14,10 +15,15 @@ from repositories import models
 from risk import RiskName, profile_named
 from strategies import make_trader
 from trading_engine import TradingEngine
+from trading_halt import TradingHalt
+from trading_lease import TradingLease
 
 
 class TradingDesk:
-    """Builds the engine of any model, as the model stands now, and keeps one lock a model."""
+    """Builds the engine of any model, as the model stands now, and keeps one lock a model.
+
+    `halt` is the kill switch of all of them, `lease` this process's right to trade.
+    """
 
     def __init__(
         self,
@@ -32,6 +38,8 @@ class TradingDesk:
         self._settings = settings
         self._clock = clock
         self._events = events
+        self.halt = TradingHalt(database, SystemClock())
+        self.lease = TradingLease(database, clock, SystemClock())
         self._locks: dict[int, threading.Lock] = {}
         self._locks_lock = threading.Lock()
 
@@ -50,6 +58,7 @@ class TradingDesk:
             lambda symbols: make_trader(model.trader, symbols, model.params),
             self._rules(model),
             self._clock,
+            lease=self.lease,
             events=self._events,
             lock=lock,
         )

@@ -8,6 +8,7 @@ apart from cycles, on every price, whatever the trader is doing.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -41,9 +42,11 @@ from exits import ExitHit, exit_at_price, exit_levels, with_best_price
 from latest_prices import KnownPrice
 from ledger import Account
 from paper_execution import ExecutionRules, Outcome, execute, execute_exit, in_order
-from repositories import books, coins, cycles, pools
+from repositories import books, coins, cycles, models, pools, trading_state
 from repositories.books import BookedTrade, Mark
 from repositories.cycles import Cycle, DecisionRecord
+from trading_halt import TRADING_HALTED, check_not_halted
+from trading_lease import TradingLease
 
 DECISION_PRICE_AGE_SECONDS = 1.0
 FILL_PRICE_AGE_SECONDS = 5.0
@@ -97,6 +100,7 @@ class TradingEngine:
         rules: ExecutionRules,
         clock: Clock,
         *,
+        lease: TradingLease | None = None,
         events: EventStream | None = None,
         lock: threading.Lock | None = None,
         lot_rounding: bool = True,
@@ -108,6 +112,7 @@ class TradingEngine:
         self.clock = clock
         self.events = events or EventStream()
         self._make_trader = trader
+        self._lease = lease
         self._lock = lock or threading.Lock()
         self._lot_rounding = lot_rounding
 
@@ -117,7 +122,7 @@ class TradingEngine:
         """One cycle now; a failure is this model's alone and stands in the report's cycle.
 
         Raises Conflict: cycle_running while another one is, cycle_done when `scheduled_at` was
-        run before.
+        run before, trading_halted by the kill switch, loop_elsewhere where another process trades.
         """
         if not self._lock.acquire(blocking=False):
             raise Conflict(f"A cycle of {self.model.name!r} is running.", code="cycle_running")
@@ -130,7 +135,9 @@ class TradingEngine:
         now_ms = self.clock.now_ms()
         previous_ms = cycles.previous_start(self.database.connection, self.model.id)
         with self.database.transaction() as connection:
-            cycle = cycles.begin(connection, self.model.id, scheduled_at, now_ms)
+            check_not_halted(connection)
+            self._check_lease(connection)
+            cycle = self._begin(connection, scheduled_at, now_ms)
         self._publish_cycle(cycle)
         try:
             report = self._decide_and_book(cycle, previous_ms)
@@ -143,6 +150,16 @@ class TradingEngine:
             report = self._failed(cycle, "trader_error", words)
         self._publish(report)
         return report
+
+    def _begin(
+        self, connection: sqlite3.Connection, scheduled_at: int | None, now_ms: int
+    ) -> Cycle:
+        cycles.interrupt_left_open(connection, self.model.id, now_ms)
+        if scheduled_at is not None:
+            cycles.give_back_times_to_come(
+                connection, self.model.id, scheduled_at, self.model.cycle_minutes
+            )
+        return cycles.begin(connection, self.model.id, scheduled_at, now_ms)
 
     def _decide_and_book(self, cycle: Cycle, previous_ms: int | None) -> CycleReport:
         stopwatch = Stopwatch()
@@ -240,6 +257,9 @@ class TradingEngine:
         records: list[DecisionRecord] = []
         trades: list[BookedTrade] = []
         with self.database.ledger_transaction() as connection:
+            self._check_lease(connection)
+            cycles.check_running(connection, cycle)
+            too_late = self._stopped_meanwhile(connection)
             account = books.load_account(connection, self.model.id)
             marks = self._marks({coin: price.ticker.price for coin, price in prices.items()})
             for coin, decision in decisions:
@@ -248,7 +268,9 @@ class TradingEngine:
                 record = cycles.add_decision(
                     connection, cycle, coin_id, coin, decision, cycle.started_at
                 )
-                refusal = _refusal(coin, decision, prices, terms)
+                refusal = None
+                if decision.signal is not Signal.HOLD:
+                    refusal = too_late or _refusal(coin, decision, prices, terms)
                 if refusal is not None:
                     outcome = Outcome(coin, decision, "refused", refusal)
                 else:
@@ -270,6 +292,20 @@ class TradingEngine:
             )
             cycles.finish(connection, finished)
         return CycleReport(finished, tuple(records), tuple(trades))
+
+    def _check_lease(self, connection: sqlite3.Connection) -> None:
+        """Raises Conflict (loop_elsewhere) where another process trades."""
+        if self._lease is not None:
+            self._lease.check(connection)
+
+    def _stopped_meanwhile(self, connection: sqlite3.Connection) -> str | None:
+        """Why an answer comes too late: what a person stopped while the trader was thinking."""
+        if trading_state.halt(connection).halted:
+            return TRADING_HALTED
+        model = models.get(connection, self.model.id)
+        if model.archived_at is not None:
+            return "archived"
+        return "paused" if self.model.enabled and not model.enabled else None
 
     def _append(self, entry: Entry, justification: str | None) -> BookedTrade:
         """Book a ledger line in the running transaction."""
@@ -311,6 +347,7 @@ class TradingEngine:
         now_ms = self.clock.now_ms()
         trades: list[BookedTrade] = []
         with self.database.ledger_transaction() as connection:
+            self._check_lease(connection)
             account = books.load_account(connection, self.model.id)
             for coin in sorted(account.positions.keys() & prices.keys()):
                 position = self._lived_through(account.positions[coin], prices[coin].ticker)
@@ -424,8 +461,6 @@ def _refusal(
     coin: str, decision: Decision, prices: Mapping[str, KnownPrice], terms: EntryTerms
 ) -> str | None:
     """Why an order may not go to the ledger at all."""
-    if decision.signal is Signal.HOLD:
-        return None
     refusal = terms.refusal(coin) if decision.side is not None else None
     if refusal is None and coin not in prices:
         return "no_price"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from domain import Decision, Signal
+from domain import MINUTE_MS, Decision, Signal
 from errors import Conflict
 
 
@@ -65,11 +65,35 @@ def begin(
     return Cycle(cursor.lastrowid, model_id, scheduled_at, now_ms, None, "running")
 
 
+def give_back_times_to_come(
+    connection: sqlite3.Connection, model_id: int, scheduled_at: int, cycle_minutes: int
+) -> None:
+    """Where the clock was set back by more than a cycle, its times come once more.
+
+    What was run at them stays, without its time. A smaller step back repeats none of them.
+    """
+    newest = connection.execute(
+        "SELECT MAX(scheduled_at) FROM cycles WHERE model_id = ?", (model_id,)
+    ).fetchone()[0]
+    if newest is not None and newest > scheduled_at + cycle_minutes * MINUTE_MS:
+        connection.execute(
+            "UPDATE cycles SET scheduled_at = NULL WHERE model_id = ? AND scheduled_at >= ?",
+            (model_id, scheduled_at),
+        )
+
+
+def check_running(connection: sqlite3.Connection, cycle: Cycle) -> None:
+    """Raises Conflict (cycle_interrupted) where another process has closed this cycle."""
+    row = connection.execute("SELECT status FROM cycles WHERE id = ?", (cycle.id,)).fetchone()
+    if row is None or row["status"] != "running":
+        raise Conflict("Another process has taken over from this one.", code="cycle_interrupted")
+
+
 def finish(connection: sqlite3.Connection, cycle: Cycle) -> None:
-    """Store how a cycle ended."""
+    """Store how a cycle ended; one that another process has closed stays so."""
     connection.execute(
         "UPDATE cycles SET finished_at = ?, status = ?, error_code = ?, error = ?, timings = ? "
-        "WHERE id = ?",
+        "WHERE id = ? AND status = 'running'",
         (
             cycle.finished_at, cycle.status, cycle.error_code, cycle.error,
             json.dumps(dict(cycle.timings or {})), cycle.id,
@@ -78,12 +102,21 @@ def finish(connection: sqlite3.Connection, cycle: Cycle) -> None:
 
 
 def interrupt_running(connection: sqlite3.Connection, now_ms: int) -> int:
-    """Mark cycles that a dead process left running; how many there were."""
+    """Mark every cycle that is open: its process is dead, or may no longer trade. How many."""
+    return _interrupt(connection, now_ms, "1")
+
+
+def interrupt_left_open(connection: sqlite3.Connection, model_id: int, now_ms: int) -> None:
+    """Mark what is open of a model of which no cycle runs in this process, the one that trades."""
+    _interrupt(connection, now_ms, "model_id = ?", model_id)
+
+
+def _interrupt(connection: sqlite3.Connection, now_ms: int, condition: str, *values: int) -> int:
     return connection.execute(
         "UPDATE cycles SET status = 'interrupted', finished_at = ?, error_code = 'interrupted', "
         "error = 'The process ended during this cycle; nothing of it was booked.' "
-        "WHERE status = 'running'",
-        (now_ms,),
+        f"WHERE status = 'running' AND {condition}",
+        (now_ms, *values),
     ).rowcount
 
 
@@ -103,10 +136,11 @@ def last_of_all(connection: sqlite3.Connection) -> dict[int, Cycle]:
 def previous_start(connection: sqlite3.Connection, model_id: int) -> int | None:
     """When the model's trader was last asked and what it said was carried out."""
     row = connection.execute(
-        "SELECT MAX(started_at) AS started_at FROM cycles WHERE model_id = ? AND status = 'done'",
+        "SELECT started_at FROM cycles WHERE model_id = ? AND status = 'done' "
+        "ORDER BY id DESC LIMIT 1",  # the last one, also where the clock was set back since
         (model_id,),
     ).fetchone()
-    return None if row["started_at"] is None else int(row["started_at"])
+    return None if row is None else int(row["started_at"])
 
 
 def add_decision(

@@ -11,6 +11,7 @@ from latest_prices import KnownPrice
 from repositories.backtests import BacktestRecord
 from repositories.books import AccountValue, BookedTrade
 from repositories.cycles import Cycle, DecisionRecord
+from repositories.trading_state import Halt
 from timestamps import iso_utc
 from trading_engine import TradingEngine, ValuedAccount
 
@@ -170,6 +171,11 @@ def cycle(row: Cycle | None) -> dict[str, Any] | None:
         "error": row.error,
         "code": row.error_code,
     }
+
+
+def halt(state: Halt) -> dict[str, Any]:
+    """The kill switch."""
+    return {"halted": state.halted, "since": time(state.since_ms), "by": state.by}
 
 
 def backtest(record: BacktestRecord) -> dict[str, Any]:

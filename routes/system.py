@@ -53,6 +53,22 @@ class SchedulerState(BaseModel):
     next_cycle: str | None
 
 
+class TradingHalted(BaseModel):
+    """The kill switch: whether all trading is stopped, since when, and from where."""
+
+    halted: bool
+    since: str | None
+    by: str | None
+
+
+class LoopState(BaseModel):
+    """Which process runs the trading loop."""
+
+    holder: str | None = Field(description="host:pid:id, or null where none does")
+    mine: bool = Field(description="Whether it is the one that answers")
+    heartbeat_age_seconds: float | None
+
+
 class PricesState(BaseModel):
     """The newest price there is."""
 
@@ -71,6 +87,8 @@ class Health(BaseModel):
     uptime_seconds: float
     database: dict[str, bool]
     scheduler: SchedulerState
+    trading: TradingHalted
+    loop: LoopState
     prices: PricesState
     sources: list[SourceState]
 
@@ -95,7 +113,8 @@ def get_health() -> Response:
     app = services()
     prices = _prices_state(app)
     should_trade = app.config.TRADING_LOOP == "on"
-    well = not prices["stale"] and app.loop.running == should_trade
+    loop = _loop_state(app)
+    well = not prices["stale"] and (loop["holder"] is not None or not should_trade)
     next_cycle = app.loop.next_cycle_at() if app.loop.running else None
     return jsonify(
         {
@@ -111,6 +130,8 @@ def get_health() -> Response:
                     None if next_cycle is None else iso_utc(int(next_cycle.timestamp() * 1000))
                 ),
             },
+            "trading": shapes.halt(app.desk.halt.state()),
+            "loop": loop,
             "prices": prices,
             "sources": [
                 {
@@ -232,6 +253,17 @@ def _prices_state(app: Services) -> dict[str, Any]:
         "age_seconds": round(app.data_aggregator.latest.age_seconds(newest), 3),
         "source": newest.ticker.source,
         "stale": app.data_aggregator.latest.is_stale(newest),
+    }
+
+
+def _loop_state(app: Services) -> dict[str, Any]:
+    lease = app.desk.lease
+    holder = lease.holder
+    age = lease.heartbeat_age_seconds()
+    return {
+        "holder": holder,
+        "mine": holder == lease.process,
+        "heartbeat_age_seconds": None if holder is None or age is None else round(age, 3),
     }
 
 

@@ -20,6 +20,7 @@ from routes.schemas import (
     LARGEST_ID,
     AccountValue,
     DecisionAnswer,
+    Empty,
     Identifier,
     ModelPath,
     Portfolio,
@@ -170,8 +171,28 @@ class LeaderboardRow(BaseModel):
     fees: float
 
 
+class TradingState(BaseModel):
+    """The kill switch."""
+
+    halted: bool
+    since: str | None = Field(description="When it was turned on, by the wall clock")
+    by: str | None = Field(description="From where")
+
+
 class Leaderboard(RootModel[list[LeaderboardRow]]):
     """Models by return, best first."""
+
+
+@blueprint.post("/trading/stop-all", responses={200: TradingState})
+def stop_all(body: Empty) -> Response:
+    """The kill switch: no model trades and no LLM is called until resumed; exits go on."""
+    return jsonify(shapes.halt(services().desk.halt.stop_all("the API")))
+
+
+@blueprint.post("/trading/resume", responses={200: TradingState})
+def resume_trading(body: Empty) -> Response:
+    """Let the models trade again."""
+    return jsonify(shapes.halt(services().desk.halt.resume("the API")))
 
 
 @blueprint.get("/models/<int:model_id>/portfolio", responses={200: PortfolioAnswer})
