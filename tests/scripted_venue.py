@@ -17,6 +17,7 @@ class ScriptedVenue:
         self.delay = 0.0
         self.paths: list[str] = []
         self.sent_headers: list[dict[str, str]] = []
+        self.sent_bodies: list[Any] = []
         venue = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,6 +35,11 @@ class ScriptedVenue:
                 self.end_headers()
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     self.wfile.write(venue.body)  # who waited too long has gone
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                venue.sent_bodies.append(json.loads(self.rfile.read(length)))
+                self.do_GET()
 
             def log_message(self, *_: object) -> None: ...
 
