@@ -19,14 +19,15 @@ from exchange_simulator.bars import Bars
 from exchange_simulator.binance_parameters import BinanceError, Query
 from exchange_simulator.coins import profile_of
 from exchange_simulator.market import (
+    NOT_A_NUMBER,
     QUOTE_DECIMALS,
     Listing,
-    Market,
     RollingDay,
     fixed_point_text,
 )
 from exchange_simulator.order_book import best_prices, order_book
 from exchange_simulator.request_weight import RequestWeight
+from exchange_simulator.venue_market import VenueMarket
 
 Json = Any
 
@@ -34,7 +35,7 @@ Json = Any
 class Binance:
     """The venue: a market, the clock it is seen by, and the weight that callers have used."""
 
-    def __init__(self, market: Market, clock: Clock, weight: RequestWeight):
+    def __init__(self, market: VenueMarket, clock: Clock, weight: RequestWeight):
         self.market = market
         self.clock = clock
         self.weight = weight
@@ -114,14 +115,14 @@ def _ping(venue: Binance, query: Query) -> Json:
 
 
 def _time(venue: Binance, query: Query) -> Json:
-    return {"serverTime": venue.clock.now_ms()}
+    return {"serverTime": venue.market.stamp_ms(venue.clock.now_ms())}
 
 
 def _exchange_information(venue: Binance, query: Query) -> Json:
     now_ms = venue.clock.now_ms()
     return {
         "timezone": "UTC",
-        "serverTime": now_ms,
+        "serverTime": venue.market.stamp_ms(now_ms),
         "rateLimits": [
             {
                 "rateLimitType": "REQUEST_WEIGHT",
@@ -208,10 +209,10 @@ def _kline_rows(bars: Bars, listing: Listing, interval: str) -> list[list[Json]]
                 price(last),
                 quantity(volume),
                 intervals.shift(interval, open_ms, 1) - 1,
-                _quote_text(quote),
+                quote_text(quote),
                 trades,
                 quantity(taker_volume),
-                _quote_text(taker_quote),
+                quote_text(taker_quote),
                 "0",
             ]
         )
@@ -245,7 +246,7 @@ def _mini_ticker(listing: Listing, day: RollingDay) -> dict[str, Json]:
         "lowPrice": listing.price_text(day.low),
         "lastPrice": listing.price_text(day.last),
         "volume": listing.quantity_text(day.volume),
-        "quoteVolume": _quote_text(day.quote_volume),
+        "quoteVolume": quote_text(day.quote_volume),
         "openTime": day.open_time,
         "closeTime": day.close_time,
         "firstId": 0,
@@ -255,13 +256,10 @@ def _mini_ticker(listing: Listing, day: RollingDay) -> dict[str, Json]:
 
 
 def _full_ticker(listing: Listing, day: RollingDay) -> dict[str, Json]:
-    change = day.last - day.open
-    sign = "-" if change < 0 else ""
     bid, ask = best_prices(day.last)
     return _mini_ticker(listing, day) | {
-        "priceChange": sign + listing.price_text(abs(change)),
-        "priceChangePercent": f"{100 * change / day.open:.3f}",
-        "weightedAvgPrice": _average_price_text(listing, day),
+        **change_texts(listing, day),
+        "weightedAvgPrice": average_price_text(listing, day),
         "prevClosePrice": listing.price_text(day.open),
         "lastQty": listing.quantity_text(1),
         "bidPrice": listing.price_text(bid),
@@ -271,7 +269,19 @@ def _full_ticker(listing: Listing, day: RollingDay) -> dict[str, Json]:
     }
 
 
-def _average_price_text(listing: Listing, day: RollingDay) -> str:
+def change_texts(listing: Listing, day: RollingDay) -> dict[str, str]:
+    """How far the price has moved in the day, and in percent."""
+    if day.last == NOT_A_NUMBER:
+        return {"priceChange": "NaN", "priceChangePercent": "NaN"}
+    change = day.last - day.open
+    return {
+        "priceChange": listing.price_text(change),
+        "priceChangePercent": f"{100 * change / day.open:.3f}",
+    }
+
+
+def average_price_text(listing: Listing, day: RollingDay) -> str:
+    """The day's turnover by its volume; the last price if nothing was traded."""
     quantity = day.volume / 10**listing.quantity_decimals
     quote = day.quote_volume / 10**QUOTE_DECIMALS
     return f"{quote / quantity:.8f}" if quantity and quote else listing.price_text(day.last)
@@ -290,7 +300,8 @@ def _depth(venue: Binance, query: Query) -> Json:
     return {"lastUpdateId": now_ms, "bids": text(bids), "asks": text(asks)}
 
 
-def _quote_text(units: int) -> str:
+def quote_text(units: int) -> str:
+    """An amount of the quote asset with 8 decimals."""
     return fixed_point_text(units, QUOTE_DECIMALS)
 
 

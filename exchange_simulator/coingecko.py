@@ -17,8 +17,9 @@ from aiohttp import web
 
 from domain import Clock
 from exchange_simulator.coins import profile_of
-from exchange_simulator.market import QUOTE_DECIMALS, Listing, Market, RollingDay
+from exchange_simulator.market import QUOTE_DECIMALS, Listing, RollingDay
 from exchange_simulator.request_weight import RequestWeight
+from exchange_simulator.venue_market import VenueMarket
 
 Json = Any
 Query = Mapping[str, str]
@@ -75,6 +76,7 @@ class Quote:
     high: float
     low: float
     turnover: float
+    time_ms: int
 
     @property
     def change(self) -> float:
@@ -90,7 +92,7 @@ class Quote:
 class CoinGecko:
     """The venue: a market, the clock it is seen by, and the requests of this minute."""
 
-    def __init__(self, market: Market, clock: Clock, requests: RequestWeight):
+    def __init__(self, market: VenueMarket, clock: Clock, requests: RequestWeight):
         self.market = market
         self.clock = clock
         self.requests = requests
@@ -103,9 +105,12 @@ class CoinGecko:
 
     def quote(self, coin: GeckoCoin) -> Quote:
         """The price of a coin now."""
+        now_ms = self.clock.now_ms()
         if coin.listing is None:
-            return Quote(*(coin.fixed_price,) * 4, turnover=0.0)
-        day = self.market.rolling_day(coin.listing.symbol, self.clock.now_ms())
+            stamp_ms = self.market.stamp_ms(now_ms)
+            price = coin.fixed_price
+            return Quote(price, price, price, price, 0.0, stamp_ms)
+        day = self.market.rolling_day(coin.listing.symbol, now_ms)
         return _quote_of(coin.listing, day)
 
 
@@ -157,11 +162,14 @@ def _untraded() -> Iterable[GeckoCoin]:
 
 
 def _quote_of(listing: Listing, day: RollingDay) -> Quote:
-    tick = 10**listing.price_decimals
     return Quote(
-        day.last / tick, day.open / tick, day.high / tick, day.low / tick,
+        price=listing.price_float(day.last),
+        open=listing.price_float(day.open),
+        high=listing.price_float(day.high),
+        low=listing.price_float(day.low),
         turnover=day.quote_volume / 10**QUOTE_DECIMALS,
-    )  # fmt: skip
+        time_ms=day.close_time,
+    )
 
 
 # ------------------------------------------------------------------------------------ answers
@@ -230,7 +238,7 @@ def _market_row(
         "low_24h": quote.low,
         "price_change_24h": quote.change,
         "price_change_percentage_24h": quote.change_percentage,
-        "last_updated": _iso_utc(venue.clock.now_ms()),
+        "last_updated": _iso_utc(quote.time_ms),
     }
     if with_change:
         row["price_change_percentage_24h_in_currency"] = quote.change_percentage
@@ -255,7 +263,7 @@ def _simple_price(venue: CoinGecko, query: Query) -> Json:
         if _is_true(query, "include_24hr_change"):
             row["usd_24h_change"] = quote.change_percentage
         if _is_true(query, "include_last_updated_at"):
-            row["last_updated_at"] = venue.clock.now_ms() // 1000
+            row["last_updated_at"] = quote.time_ms // 1000
         prices[coin.id] = row
     return prices
 

@@ -20,13 +20,13 @@ from exchange_simulator.intervals import UnsupportedInterval
 from exchange_simulator.market import (
     QUOTE_DECIMALS,
     Listing,
-    Market,
     fixed_point_text,
 )
 from exchange_simulator.okx_bars import BAR_LENGTHS, BarLength, last_bars
 from exchange_simulator.okx_parameters import OkxError, Query
 from exchange_simulator.order_book import best_prices, order_book
 from exchange_simulator.request_weight import RequestWeight
+from exchange_simulator.venue_market import VenueMarket
 
 Json = Any
 
@@ -44,7 +44,7 @@ class Okx:
     `limit_factor` multiplies OKX's limits, for tests that ask for years of bars at once.
     """
 
-    def __init__(self, market: Market, clock: Clock, wall_clock: Clock, limit_factor: int = 1):
+    def __init__(self, market: VenueMarket, clock: Clock, wall_clock: Clock, limit_factor: int = 1):
         self.market = market
         self.clock = clock
         self.requests = {
@@ -107,7 +107,7 @@ def _is_gone(listing: Listing, now_ms: int) -> bool:
 
 
 def _time(venue: Okx, query: Query) -> list[Json]:
-    return [{"ts": str(venue.clock.now_ms())}]
+    return [{"ts": str(venue.market.stamp_ms(venue.clock.now_ms()))}]
 
 
 def _instruments(venue: Okx, query: Query) -> list[Json]:
@@ -141,7 +141,7 @@ def _instruments(venue: Okx, query: Query) -> list[Json]:
 def _ticker(venue: Okx, query: Query) -> list[Json]:
     now_ms = venue.clock.now_ms()
     listing = venue.listing(query, now_ms)
-    return [_ticker_of(query["instId"], listing, venue.market, now_ms)]
+    return [ticker_of(query["instId"], listing, venue.market, now_ms)]
 
 
 def _tickers(venue: Okx, query: Query) -> list[Json]:
@@ -149,12 +149,13 @@ def _tickers(venue: Okx, query: Query) -> list[Json]:
     if not parameters.asks_for_spot(query):
         return []
     return [
-        _ticker_of(name, listing, venue.market, now_ms)
+        ticker_of(name, listing, venue.market, now_ms)
         for name, listing in venue.listings(now_ms).items()
     ]
 
 
-def _ticker_of(name: str, listing: Listing, market: Market, now_ms: int) -> dict[str, str]:
+def ticker_of(name: str, listing: Listing, market: VenueMarket, now_ms: int) -> dict[str, str]:
+    """The ticker of a pair, by OKX's names."""
     day = market.rolling_day(listing.symbol, now_ms)
     bid, ask = best_prices(day.last)
 
@@ -176,7 +177,7 @@ def _ticker_of(name: str, listing: Listing, market: Market, now_ms: int) -> dict
         "low24h": price(day.low),
         "volCcy24h": _text(day.quote_volume, QUOTE_DECIMALS),
         "vol24h": _text(day.volume, listing.quantity_decimals),
-        "ts": str(now_ms),
+        "ts": str(day.close_time),
     }
 
 
@@ -211,25 +212,30 @@ def _rows(
         bars = last_bars(venue.market, listing.symbol, bar, end_ms, count, now_ms)
     except UnsupportedInterval:
         raise parameters.wrong("bar") from None
-    return _candle_rows(bars.between(start_ms, end_ms + 1), listing, bar, now_ms)
+    seen_ms = venue.market.seen_ms(listing.symbol, now_ms)
+    return candle_rows(bars.between(start_ms, end_ms + 1), listing, bar, seen_ms)
 
 
-def _candle_rows(bars: Bars, listing: Listing, bar: BarLength, now_ms: int) -> list[list[str]]:
-    prices, quantities = listing.price_decimals, listing.quantity_decimals
-    rows = []
-    for open_ms, column in zip(bars.open_time.tolist(), bars.columns.T.tolist(), strict=True):
-        volume, quote_volume = column[4], _text(column[5], QUOTE_DECIMALS)
-        rows.append(
-            [
-                str(open_ms),
-                *(_text(ticks, prices) for ticks in column[:4]),
-                _text(volume, quantities),
-                quote_volume,
-                quote_volume,
-                "1" if open_ms + bar.milliseconds <= now_ms else "0",
-            ]
-        )
+def candle_rows(bars: Bars, listing: Listing, bar: BarLength, now_ms: int) -> list[list[str]]:
+    """Rows of candles, the newest first; those that end after `now_ms` are unconfirmed."""
+    rows = [
+        candle_row(open_ms, column, listing, has_closed=open_ms + bar.milliseconds <= now_ms)
+        for open_ms, column in zip(bars.open_time.tolist(), bars.columns.T.tolist(), strict=True)
+    ]
     return rows[::-1]
+
+
+def candle_row(open_ms: int, column: list[int], listing: Listing, *, has_closed: bool) -> list[str]:
+    """A candle as OKX writes it: its open time, prices, volumes, and whether it is confirmed."""
+    quote_volume = _text(column[5], QUOTE_DECIMALS)
+    return [
+        str(open_ms),
+        *(_text(ticks, listing.price_decimals) for ticks in column[:4]),
+        _text(column[4], listing.quantity_decimals),
+        quote_volume,
+        quote_volume,
+        "1" if has_closed else "0",
+    ]
 
 
 def _bar_length(query: Query) -> BarLength:
@@ -245,6 +251,7 @@ def _books(venue: Okx, query: Query) -> list[Json]:
     levels = parameters.depth(query, LARGEST_DEPTH)
     price = venue.market.price(listing.symbol, now_ms)
     bids, asks = order_book(listing, price, now_ms, levels)
+    stamp = str(venue.market.stamp_ms(now_ms))
 
     def rows(side: list[tuple[int, int]]) -> list[list[str]]:
         return [
@@ -252,12 +259,13 @@ def _books(venue: Okx, query: Query) -> list[Json]:
             for ticks, lots in side
         ]
 
-    return [{"asks": rows(asks), "bids": rows(bids), "ts": str(now_ms), "seqId": now_ms}]
+    return [{"asks": rows(asks), "bids": rows(bids), "ts": stamp, "seqId": now_ms}]
 
 
 def _text(units: int, decimals: int) -> str:
     """Decimal text without zeros at its end, as OKX writes it."""
-    return fixed_point_text(units, decimals).rstrip("0").rstrip(".")
+    text = fixed_point_text(units, decimals)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 ENDPOINTS = (

@@ -46,6 +46,19 @@ def last_bars(
     return aggregate(market.bars_from(symbol, "1h", int(opens[0]), end_ms, hours, now_ms), opens)
 
 
+def bars_since(
+    market: Market, symbol: str, bar: BarLength, start_ms: int, count: int, now_ms: int
+) -> Bars:
+    """The first `count` bars with open_time ≥ start_ms, an open time, up to the open one."""
+    if bar.interval is not None:
+        return market.bars_from(symbol, bar.interval, start_ms, now_ms, count, now_ms)
+    bars = (bar.floor(now_ms) - start_ms) // bar.milliseconds + 1
+    if bars < 1:
+        return Bars.empty()
+    last_ms = start_ms + (min(bars, count) - 1) * bar.milliseconds
+    return last_bars(market, symbol, bar, last_ms, min(bars, count), now_ms)
+
+
 def _lengths() -> dict[str, BarLength]:
     lengths = {}
     for minutes in (1, 3, 5, 15, 30):

@@ -25,7 +25,12 @@ def best_prices(price: int) -> tuple[int, int]:
 def order_book(
     listing: Listing, price: int, time_ms: int, levels: int
 ) -> tuple[list[Level], list[Level]]:
-    """Up to `levels` bids and asks, best first. It changes with the price and every second."""
+    """Up to `levels` bids and asks, best first. It changes with the price and every second.
+
+    Around a price that can be none (see `venue_market`) both sides stand at that price.
+    """
+    if price <= 0:
+        return [(price, 1)], [(price, 1)]
     key = zlib.crc32(listing.symbol.encode())
     random = np.random.default_rng((key, time_ms // 1000, price))
     bid, ask = best_prices(price)
