@@ -27,9 +27,9 @@ from database import Database
 from domain import Clock, Coin, Instrument, KlineSeries
 from errors import Conflict, InvalidInput, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
-from repositories import backtests, coins, klines, models, pools
+from kline_store import KlineStore
+from repositories import backtests, coins, models, pools
 from repositories.backtests import BacktestRecord
-from repositories.klines import KlineKey
 from risk import RiskName
 from strategies import make_trader
 from version import VERSION
@@ -152,11 +152,13 @@ class BacktestJobs:
     def _hash(self, resolved: ResolvedBacktest) -> str:
         """What the run and the bars that are stored for it come to."""
         connection = self._database.connection
+        store = KlineStore(self._database)
         fingerprint = []
         for symbol in resolved.coins:
             coin = coins.get(connection, symbol)
-            key = KlineKey(coin.id, resolved.source, resolved.interval)
-            fingerprint.append(klines.fingerprint(connection, key, 0, resolved.end_ms))
+            fingerprint.append(
+                store.fingerprint(coin, resolved.source, resolved.interval, resolved.end_ms)
+            )
         return resolved.hash_with(fingerprint, VERSION)
 
     # -------------------------------------------------------------------------- running
@@ -334,11 +336,13 @@ def _report(
 ) -> dict[str, Any]:
     trader = make_trader(resolved.trader, resolved.coins, resolved.params)
     first_ms = resolved.warmup_start_ms(trader.history_bars)
+    store = KlineStore(database)
     history: dict[str, KlineSeries] = {}
     for symbol in resolved.coins:
         coin = coins.get(database.connection, symbol)
-        key = KlineKey(coin.id, resolved.source, resolved.interval)
-        history[symbol] = klines.read(database.connection, key, first_ms, resolved.end_ms)
+        history[symbol] = store.read(
+            coin, resolved.source, resolved.interval, first_ms, resolved.end_ms
+        )
     engine = BacktestEngine(
         trader,
         resolved.engine_config(),

@@ -18,6 +18,8 @@ from timestamps import iso_utc
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 10.0
+INCREMENTAL = 2  # what PRAGMA auto_vacuum says
+PAGES_FREED_AT_ONCE = 1000
 SCHEMA_MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL
@@ -77,6 +79,8 @@ class Database:
             self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=True
         )
         connection.row_factory = sqlite3.Row
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:  # a new file
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -112,6 +116,42 @@ class Database:
                 yield connection
         finally:
             connection.execute("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """All that is read in it is of one moment; in a transaction it is that one's."""
+        connection = self.connection
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("COMMIT")
+
+    def shrink(self) -> tuple[int, int]:
+        """Give the room of deleted rows back to the disk; the file's bytes before and after.
+
+        Little by little, while others go on writing. A file of an early version is made anew
+        once, for which nobody else may write. Raises DataError where that cannot be done now.
+        """
+        before = self._bytes()
+        connection = self.connection
+        try:
+            if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("VACUUM")
+            while connection.execute("PRAGMA freelist_count").fetchone()[0]:
+                connection.execute(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise DataError(f"{self.path} cannot be made smaller now: {error}.") from error
+        return before, self._bytes()
+
+    def _bytes(self) -> int:
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        return sum(path.stat().st_size for path in (self.path, wal) if path.exists())
 
     # ----------------------------------------------------------------------------- migrations
 

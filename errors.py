@@ -114,6 +114,12 @@ class SourceBadAnswer(SourceError):
     code = "source_bad_answer"
 
 
+class ArchiveUnavailable(SourceError):
+    """The archive of old candles cannot be read or written, or holds something else."""
+
+    code = "archive_unavailable"
+
+
 class NoDataSource(TradingSystemError):
     """Every source was asked and none could answer."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from domain import Interval, KlineSeries
+from domain import Interval, KlineSeries, TimeArray
 
 Range = tuple[int, int]  # [start_ms, end_ms) of open times
+
+LATEST_MS = 2**62  # after every open time
 
 _COLUMNS = "open_time, open, high, low, close, volume"
 
@@ -30,7 +33,7 @@ class KlineKey:
 
 def read(connection: sqlite3.Connection, key: KlineKey, start_ms: int, end_ms: int) -> KlineSeries:
     """Closed bars with start_ms ≤ open_time < end_ms, ascending."""
-    rows = connection.execute(
+    rows = _plain(connection).execute(
         f"SELECT {_COLUMNS} FROM klines WHERE coin_id = ? AND source = ? AND interval = ? "
         "AND open_time >= ? AND open_time < ? ORDER BY open_time",
         (*key.values, start_ms, end_ms),
@@ -42,7 +45,7 @@ def read_last(
     connection: sqlite3.Connection, key: KlineKey, end_ms: int, limit: int
 ) -> KlineSeries:
     """The last `limit` closed bars with open_time < end_ms, ascending."""
-    rows = connection.execute(
+    rows = _plain(connection).execute(
         f"SELECT * FROM (SELECT {_COLUMNS} FROM klines WHERE coin_id = ? AND source = ? "
         "AND interval = ? AND open_time < ? ORDER BY open_time DESC LIMIT ?) ORDER BY open_time",
         (*key.values, end_ms, limit),
@@ -64,6 +67,57 @@ def write(connection: sqlite3.Connection, key: KlineKey, series: KlineSeries) ->
             )
         ),
     )  # fmt: skip
+
+
+def delete(connection: sqlite3.Connection, key: KlineKey, start_ms: int, end_ms: int) -> None:
+    """Delete bars with start_ms ≤ open_time < end_ms; what is known in full stays known."""
+    connection.execute(
+        "DELETE FROM klines WHERE coin_id = ? AND source = ? AND interval = ? "
+        "AND open_time >= ? AND open_time < ?",
+        (*key.values, start_ms, end_ms),
+    )
+
+
+def open_times(
+    connection: sqlite3.Connection, key: KlineKey, start_ms: int, end_ms: int
+) -> TimeArray:
+    """Open times of the bars with start_ms ≤ open_time < end_ms, ascending."""
+    cursor = _plain(connection).execute(
+        "SELECT open_time FROM klines WHERE coin_id = ? AND source = ? AND interval = ? "
+        "AND open_time >= ? AND open_time < ? ORDER BY open_time",
+        (*key.values, start_ms, end_ms),
+    )
+    return np.fromiter(chain.from_iterable(cursor), np.int64)
+
+
+def first_open_time(
+    connection: sqlite3.Connection, key: KlineKey, start_ms: int, end_ms: int
+) -> int | None:
+    """The first bar with start_ms ≤ open_time < end_ms, if there is one."""
+    row = connection.execute(
+        "SELECT MIN(open_time) FROM klines WHERE coin_id = ? AND source = ? AND interval = ? "
+        "AND open_time >= ? AND open_time < ?",
+        (*key.values, start_ms, end_ms),
+    ).fetchone()
+    found: int | None = row[0]
+    return found
+
+
+def keys(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
+    """(coin id, source, interval) of every series; skips from one to the next, reads no bars."""
+    found: list[tuple[int, str, str]] = []
+    last: tuple[int, str, str] = (0, "", "")
+    while True:
+        row = connection.execute(
+            "SELECT coin_id, source, interval FROM klines "
+            "WHERE (coin_id, source, interval) > (?, ?, ?) "
+            "ORDER BY coin_id, source, interval LIMIT 1",
+            last,
+        ).fetchone()
+        if row is None:
+            return found
+        last = (row[0], row[1], row[2])
+        found.append(last)
 
 
 def fingerprint(
@@ -110,12 +164,17 @@ def replace_coverage(connection: sqlite3.Connection, key: KlineKey, ranges: list
     )
 
 
+def _plain(connection: sqlite3.Connection) -> sqlite3.Cursor:
+    """A cursor whose rows are tuples, which are made faster."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor
+
+
 def _series(key: KlineKey, rows: sqlite3.Cursor) -> KlineSeries:
-    fetched = [tuple(row) for row in rows.fetchall()]
-    if not fetched:
-        return KlineSeries.empty(key.interval, key.source)
-    table = np.array(fetched, dtype=np.float64)
     # Open times are whole numbers below 2^53, which a float64 keeps.
+    flat = np.fromiter(chain.from_iterable(rows), np.float64)
+    table = flat.reshape(-1, 6)
     open_time = table[:, 0].astype(np.int64)
     opens, highs, lows, closes, volumes = (np.ascontiguousarray(table[:, i]) for i in range(1, 6))
     return KlineSeries(
