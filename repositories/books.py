@@ -121,6 +121,19 @@ def list_trades(
     return [_trade(row) for row in rows]
 
 
+def trades_of_decisions(
+    connection: sqlite3.Connection, decision_ids: Sequence[int]
+) -> list[BookedTrade]:
+    """What was filled of these decisions, in the order of booking."""
+    rows = connection.execute(
+        "SELECT t.*, json_extract(d.decision, '$.justification') AS justification "
+        "FROM trades t JOIN decisions d ON d.id = t.decision_id "
+        "WHERE t.decision_id IN (SELECT value FROM json_each(?)) ORDER BY t.id",
+        (json.dumps(list(decision_ids)),),
+    )
+    return [_trade(row) for row in rows]
+
+
 def all_entries(connection: sqlite3.Connection, model_id: int) -> list[BookedTrade]:
     """Every trade of a model, in the order of booking."""
     rows = connection.execute(

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain import DAY_MS
+from errors import NotFound
 from llm_usage import Usage
 
 SENT = "sent"
@@ -176,6 +177,16 @@ def list_conversations(
         (model_id, 2**62 if before is None else before, limit),
     )
     return [_conversation(row) for row in rows]
+
+
+def get(connection: sqlite3.Connection, conversation_id: int) -> Conversation:
+    """A call by its id. Raises NotFound (unknown_call)."""
+    row = connection.execute(
+        "SELECT * FROM conversations WHERE id = ?", (conversation_id,)
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"There is no call {conversation_id}.", code="unknown_call")
+    return _conversation(row)
 
 
 def of_cycle(connection: sqlite3.Connection, cycle_id: int) -> list[Conversation]:
