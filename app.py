@@ -32,8 +32,10 @@ from data_cache import open_cache
 from database import Database
 from domain import Clock
 from event_stream import EventStream
+from kline_stream import KlineStream
 from market_data import MarketDataFetcher
 from market_sources import MarketSource
+from market_streams import MarketStreams
 from okx_fetcher import OKXDataFetcher
 from owner_settings import SettingsStore
 from price_stream import PriceStream
@@ -120,9 +122,15 @@ def build_services(config: Config, clock: Clock) -> Services:
     discovery = CoinDiscovery(database, data_aggregator, directory, clock)
     settings = SettingsStore(database, config.DEFAULT_TRADE_FEE_RATE)
     desk = TradingDesk(database, data_aggregator, settings, clock, events)
+    streams = build_streams(config)
     prices = PriceStream(
-        data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS
-    )
+        data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS,
+        streams=streams, find_coins=lambda symbols: coins.find_all(database.connection, symbols),
+    )  # fmt: skip
+    klines = KlineStream(
+        database, data_aggregator, events, config.DATA_SOURCE_PRIORITY["klines"],
+        config.PRICE_POLL_SECONDS, streams,
+    )  # fmt: skip
     loop = TradingLoop(database, desk, prices, clock)
     loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.venues.refresh)
     loop.every(RANKS_EVERY_MINUTES, "ranking", discovery.refresh_ranks)
@@ -141,6 +149,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         events=events,
         desk=desk,
         prices=prices,
+        klines=klines,
         loop=loop,
         backtests=BacktestJobs(database, data_aggregator, clock, events, config.BACKTEST_WORKERS),
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
@@ -169,6 +178,17 @@ def build_venues(config: Config, clock: Clock) -> dict[str, MarketSource]:
     return {binance.name: binance, okx.name: okx}
 
 
+def build_streams(config: Config) -> MarketStreams | None:
+    """The venues' websockets; none of a venue whose REST is elsewhere and whose stream is not."""
+    if config.STREAMS == "off":
+        return None
+    return MarketStreams(
+        config.BINANCE_STREAM_URL or (None if config.BINANCE_API_URL else ""),
+        config.OKX_STREAM_URL or (None if config.OKX_API_URL else ""),
+        SystemClock(),
+    )
+
+
 def write_log(config: Config) -> Redactor:
     """Log to standard error, without any key; of what libraries say, the warnings."""
     logging.basicConfig(
@@ -176,6 +196,9 @@ def write_log(config: Config) -> Redactor:
     )
     for library in LIBRARIES_THAT_LOG:
         logging.getLogger(library).setLevel(logging.WARNING)
+    # Both SDKs' websockets report as errors what a stream's supervisor mends.
+    for library in ("binance.ws", "okx.websocket"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     redactor = redact_root_handlers()
     for secret in config.secrets:
         redactor.learn(secret)

@@ -56,6 +56,17 @@ class Config(BaseSettings):
     DATA_SOURCE_PRIORITY: dict[str, list[str]] = Field(
         default={}, validate_default=True, description="Sources by kind of data, first choice first"
     )
+    STREAMS: Literal["on", "off"] = Field("on", description="Whether prices come over websockets")
+    BINANCE_STREAM_URL: str = Field(
+        "",
+        description="Where `/stream` is, if elsewhere; empty is Binance's own, or none where "
+        "BINANCE_API_URL is set",
+    )
+    OKX_STREAM_URL: str = Field(
+        "",
+        description="Where `/public` is, if elsewhere; empty is OKX's own, or none where "
+        "OKX_API_URL is set",
+    )
     CACHE_PRICE_TTL: float = Field(10.0, gt=0, description="Seconds that a price counts as fresh")
     CACHE_ENABLED: bool = Field(True, description="Whether the newest data outlive the process")
     REDIS_URL: str = Field("", description="A Redis for the hot cache; empty keeps it in SQLite")

@@ -46,6 +46,8 @@ def main() -> int:
             MARKET=MarketKind.DEMO,
             BINANCE_API_URL=address,
             OKX_API_URL=address,
+            BINANCE_STREAM_URL=address.replace("http", "ws", 1),
+            OKX_STREAM_URL=address.replace("http", "ws", 1) + "/ws/v5",
             COINGECKO_API_URL=f"{address}/coingecko",
             DEMO_CLOCK_START_MS=start_ms,
             DEMO_CLOCK_WALL_START_MS=wall_ms,

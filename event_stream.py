@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 TOPICS = ("price", "trade", "decision", "account_value", "cycle", "backtest", "health")
-EVENTS_KEPT = 500  # for listeners that come back with the id of the last event they had
+KLINE = "kline"  # the topics of candles are a coin's and an interval's: kline:BTC:1m
+# Of each topic, for listeners that come back with the id of the last event they had.
+EVENTS_KEPT = 500
+PRICES_KEPT = 20  # the next ones say the same better
 LISTENER_QUEUE = 1000
 
 
@@ -64,7 +67,8 @@ class EventStream:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
-        self._kept: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._newest_id = 0
+        self._kept: dict[str, deque[Event]] = {}
         self._listeners: set[Listener] = set()
         self._closed = False
 
@@ -72,7 +76,8 @@ class EventStream:
         """Tell every listener of the topic."""
         with self._lock:
             event = Event(next(self._ids), topic, payload)
-            self._kept.append(event)
+            self._newest_id = event.id
+            self._kept_of(topic).append(event)
             for listener in self._listeners:
                 listener.offer(event)
 
@@ -81,14 +86,24 @@ class EventStream:
         listener = Listener(topics)
         with self._lock:
             if after_id is not None:
-                newest = self._kept[-1].id if self._kept else 0
-                for event in self._kept:
-                    if event.id > after_id or after_id > newest:  # the latter is an earlier start's
+                earlier_start = after_id > self._newest_id
+                kept = [event for topic in listener.topics for event in self._kept_of(topic)]
+                for event in sorted(kept, key=lambda event: event.id):
+                    if event.id > after_id or earlier_start:
                         listener.offer(event)
             self._listeners.add(listener)
             if self._closed:
                 listener.close()
         return listener
+
+    def forget(self, topic: str) -> None:
+        """Keep nothing of a topic that has come to its end."""
+        with self._lock:
+            self._kept.pop(topic, None)
+
+    def _kept_of(self, topic: str) -> deque[Event]:
+        most = PRICES_KEPT if topic == "price" else EVENTS_KEPT
+        return self._kept.setdefault(topic, deque(maxlen=most))
 
     def close(self) -> None:
         """End every listener's stream, and that of whoever comes later: the process ends."""

@@ -49,6 +49,7 @@ def serve(app: Flask) -> None:
     finally:
         server.close()
         services.loop.stop()
+        services.klines.stop()
         services.backtests.stop()
 
 

@@ -16,6 +16,7 @@ from data_cache import DataCache
 from database import Database
 from domain import Clock
 from event_stream import EventStream
+from kline_stream import KlineStream
 from owner_settings import SettingsStore
 from price_stream import PriceStream
 from redaction import Redactor
@@ -43,6 +44,7 @@ class Services:
     events: EventStream
     desk: TradingDesk
     prices: PriceStream
+    klines: KlineStream
     loop: TradingLoop
     backtests: BacktestJobs
     stream_places: threading.BoundedSemaphore

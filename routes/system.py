@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from clock import SystemClock
+from domain import Interval
 from errors import InvalidInput, TooManyRequests
-from event_stream import TOPICS, Event, Listener
+from event_stream import KLINE, TOPICS, Event, Listener
+from kline_stream import Series
+from repositories import coins
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Query
@@ -29,6 +32,7 @@ blueprint = APIBlueprint(
 )
 
 HEARTBEAT_SECONDS = 15.0
+MOST_SERIES = 10  # of candles, to one listener
 
 
 class VersionAnswer(BaseModel):
@@ -77,6 +81,18 @@ class PricesState(BaseModel):
     stale: bool
 
 
+class LiveStream(BaseModel):
+    """How a venue's websocket does."""
+
+    name: str
+    state: str = Field(description="up, down, silent, or off when nothing is wanted of it")
+    last_message: str | None = Field(description="By the real clock")
+    reconnects: int
+    renewals: int
+    messages: int
+    dropped: int = Field(description="Rows that were no sound price or candle")
+
+
 class Health(BaseModel):
     """What a monitor and the pages' status bar need to know."""
 
@@ -90,14 +106,18 @@ class Health(BaseModel):
     trading: TradingHalted
     loop: LoopState
     prices: PricesState
+    streams: list[LiveStream]
     sources: list[SourceState]
 
 
 class StreamQuery(Query):
     """Which events."""
 
-    topics: str | None = Field(
-        None, max_length=200, description=f"By commas, of {', '.join(TOPICS)}; all by default"
+    topics: list[Annotated[str, Field(max_length=1000)]] | None = Field(
+        None,
+        max_length=20,
+        description=f"By commas or repeated, of {', '.join(TOPICS)}, and {KLINE}:COIN:INTERVAL for "
+        f"live candles, as in {KLINE}:BTC:1m; all without candles by default",
     )
 
 
@@ -133,6 +153,18 @@ def get_health() -> Response:
             "trading": shapes.halt(app.desk.halt.state()),
             "loop": loop,
             "prices": prices,
+            "streams": [
+                {
+                    "name": stream.name,
+                    "state": stream.state,
+                    "last_message": shapes.time(stream.last_message_ms),
+                    "reconnects": stream.reconnects,
+                    "renewals": stream.renewals,
+                    "messages": stream.messages,
+                    "dropped": stream.dropped,
+                }
+                for stream in app.prices.streams()
+            ],
             "sources": [
                 {
                     "name": source.name,
@@ -150,15 +182,17 @@ def get_health() -> Response:
 def stream(query: StreamQuery) -> Response:
     """Server-sent events, each with an id; `Last-Event-ID` brings what was missed since."""
     app = services()
-    topics = _topics(query.topics)
+    topics, candles = _asked_topics(app, query.topics)
     after_id = _last_event_id()
     if not app.stream_places.acquire(blocking=False):
         raise TooManyRequests("Too many pages listen already.", retry_after=10)
-    listener = app.events.listen(topics, after_id)
+    listener = app.events.listen([*topics, *(series.topic for series in candles)], after_id)
+    for series in candles:
+        app.klines.watch(series)
     response = Response(_events(app, listener), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
-    response.call_on_close(lambda: _leave(app, listener))
+    response.call_on_close(lambda: _leave(app, listener, candles))
     return response
 
 
@@ -170,17 +204,24 @@ def _events(app: Services, listener: Listener) -> Iterator[str]:
             yield ": still here\n\n"
             continue
         payload = json.dumps(event_json(app, event), ensure_ascii=False)
-        yield f"id: {event.id}\nevent: {event.topic}\ndata: {payload}\n\n"
+        yield f"id: {event.id}\nevent: {_kind(event)}\ndata: {payload}\n\n"
 
 
-def _leave(app: Services, listener: Listener) -> None:
+def _leave(app: Services, listener: Listener, candles: Iterable[Series]) -> None:
     app.events.leave(listener)
+    for series in candles:
+        app.klines.leave(series)
     app.stream_places.release()
+
+
+def _kind(event: Event) -> str:
+    """What pages know an event by: `kline` for the candles of any series."""
+    return event.topic.split(":")[0]
 
 
 def event_json(app: Services, event: Event) -> dict[str, Any]:
     """An event's payload as the JSON that pages are told."""
-    return _EVENT_SHAPES[event.topic](app, event.payload)
+    return _EVENT_SHAPES[_kind(event)](app, event.payload)
 
 
 def _price_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,6 +231,24 @@ def _price_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
             price, aggregator.latest.age_seconds(price), aggregator.latest.is_stale(price)
         )
         for coin, price in payload["prices"].items()
+    }
+
+
+def _kline_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    series, bar = payload["series"], payload["bar"]
+    return {
+        "coin": series.coin,
+        "interval": series.interval.value,
+        "bar": {
+            "timestamp": bar.open_time,
+            "open": bar.open,
+            "high": bar.high,
+            "low": bar.low,
+            "close": bar.close,
+            "volume": bar.volume,
+            "closed": bar.closed,
+        },
+        "source": payload["source"],
     }
 
 
@@ -220,6 +279,7 @@ def _backtest_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]
 
 _EVENT_SHAPES = {
     "price": _price_event,
+    KLINE: _kline_event,
     "trade": _trade_event,
     "account_value": _value_event,
     "cycle": _cycle_event,
@@ -227,17 +287,38 @@ _EVENT_SHAPES = {
 }
 
 
-def _topics(text: str | None) -> list[str]:
-    if text is None:
-        return list(TOPICS)
-    topics = [topic.strip() for topic in text.split(",") if topic.strip()]
+def _asked_topics(app: Services, texts: Sequence[str] | None) -> tuple[list[str], list[Series]]:
+    """The topics asked for, and the series of those that are candles. Raises InvalidInput."""
+    if texts is None:
+        return list(TOPICS), []
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    candles = [name for name in names if name.startswith(f"{KLINE}:")]
+    topics = [name for name in names if name not in candles]
     unknown = [topic for topic in topics if topic not in TOPICS]
-    if unknown or not topics:
+    if unknown or not names:
         raise InvalidInput(
             f"There is no topic {unknown[0] if unknown else ''!r}.",
-            fields={"topics": f"of {', '.join(TOPICS)}"},
+            fields={"topics": f"of {', '.join(TOPICS)}, {KLINE}:COIN:INTERVAL"},
         )
-    return topics
+    if len(set(candles)) > MOST_SERIES:
+        raise InvalidInput(
+            f"At most {MOST_SERIES} series of candles are streamed to one page.",
+            fields={"topics": f"at most {MOST_SERIES} series"},
+        )
+    return topics, list(dict.fromkeys(_series(app, name) for name in candles))
+
+
+def _series(app: Services, topic: str) -> Series:
+    """The series that a topic like `kline:BTC:1m` names. Raises InvalidInput."""
+    _, symbol, interval = topic.split(":", 2) if topic.count(":") == 2 else (topic, "", "")
+    coin = coins.find(app.database.connection, symbol)
+    if coin is None or interval not in set(Interval):
+        wrong = "interval" if coin is not None else "coin"
+        raise InvalidInput(
+            f"{topic!r} names no series of candles: there is no such {wrong}.",
+            fields={"topics": f"{KLINE}:COIN:INTERVAL, as in {KLINE}:BTC:1m"},
+        )
+    return Series(coin.symbol, Interval(interval))
 
 
 def _last_event_id() -> int | None:

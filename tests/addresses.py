@@ -8,6 +8,8 @@ def sources_at(url: str) -> dict[str, str]:
     return {
         "BINANCE_API_URL": url,
         "OKX_API_URL": url,
+        "BINANCE_STREAM_URL": url.replace("http", "ws", 1),
+        "OKX_STREAM_URL": url.replace("http", "ws", 1) + "/ws/v5",
         "COINGECKO_API_URL": f"{url}/coingecko",
     }
 

@@ -75,5 +75,6 @@ def running(app: Flask) -> Iterator[Flask]:
     services.database.upgrade()
     yield app
     services.loop.stop()
+    services.klines.stop()
     services.backtests.stop()
     services.database.close()

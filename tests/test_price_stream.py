@@ -1,4 +1,4 @@
-"""The price stream: one question for all coins, told to everybody, patient when there is no answer."""
+"""The price stream: pushed where it can be, asked for where not, told to everybody at its rate."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -50,6 +50,8 @@ def test_a_poll_asks_once_and_tells_listeners_and_pages(make, source: SettableSo
     stream.on_prices(lambda prices: heard.append(dict(prices)))
     pages = stream._events.listen(["price"])
     stream.poll()
+    assert heard == []  # listeners are called on the thread that delivers
+    stream.deliver()
     assert {coin: price.ticker.price for coin, price in heard[0].items()} == {"BTC": 100, "ETH": 10}
     event = pages.next(0)
     assert event is not None
@@ -61,6 +63,7 @@ def test_without_coins_in_use_nothing_is_asked(make, source: SettableSource):
     stream = make([])
     stream.on_prices(lambda prices: pytest.fail("there are none"))
     stream.poll()
+    stream.deliver()
     assert source.asked == {}
 
 
@@ -69,6 +72,7 @@ def test_coins_without_a_price_are_no_event(make):
     stream.on_prices(lambda prices: pytest.fail("there are none"))
     pages = stream._events.listen(["price"])
     stream.poll()
+    stream.deliver()
     assert pages.next(0) is None
 
 
