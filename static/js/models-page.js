@@ -8,6 +8,7 @@ import { t } from './i18n.js';
 import { MODEL_ACTIONS } from './model-actions.js';
 import { editModel } from './model-form.js';
 import { modelLink } from './positions.js';
+import { startProviders } from './provider-cards.js';
 import { onStreamResumed, subscribe } from './stream.js';
 import { dataTable } from './table.js';
 import { throttle } from './throttle.js';
@@ -213,4 +214,5 @@ setInterval(() => {
 }, REFRESH_ANYWAY_MS);
 acceptInput();
 load();
+startProviders();
 if (fromUrl('add')) addModel();
