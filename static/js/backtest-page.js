@@ -2,7 +2,7 @@
 
 import { ApiError, get, post, remove } from './api.js';
 import { backtestForm, fetchChoices } from './backtest-form.js';
-import { isUnfinished, progressLine, runCoins, runName, runRange, statusBadge, statusWord } from './backtest-runs.js';
+import { isUnfinished, runProgressLine, runCoins, runName, runRange, statusBadge, statusWord } from './backtest-runs.js';
 import { confirmed } from './dialog.js';
 import { byId, element, replaceContent } from './element.js';
 import { emptyState, showFailure } from './failure.js';
@@ -25,7 +25,7 @@ const MOST_RUNS = 200;
 let runs = [];
 /** @type {Map<string, string>} */
 const traderNames = new Map();
-/** @type {Map<number, { node: HTMLElement, progress: ReturnType<typeof progressLine> }>} */
+/** @type {Map<number, { node: HTMLElement, progress: ReturnType<typeof runProgressLine> }>} */
 const queue = new Map();
 /** Asked for on this page: their end is told. @type {Set<number>} */
 const asked = new Set();
@@ -130,7 +130,7 @@ function showRuns() {
 /** @param {Run} run */
 function queueRow(run) {
   const name = `#${run.id} ${runName(run, traderNames)}`;
-  const progress = progressLine(name);
+  const progress = runProgressLine(name);
   const cancel = element('button', { type: 'button', class: 'button button-small', 'aria-label': t('Cancel backtest %(id)s', { id: run.id }), 'data-testid': 'cancel-backtest' }, t('Cancel'));
   cancel.addEventListener('click', async () => {
     cancel.disabled = true;
@@ -143,10 +143,10 @@ function queueRow(run) {
   });
   const node = element(
     'li',
-    { class: 'backtest-queue-row', 'data-testid': 'backtest-queue-row', 'data-key': run.id },
+    { class: 'queue-row', 'data-testid': 'backtest-queue-row', 'data-key': run.id },
     element(
       'div',
-      { class: 'backtest-queue-name' },
+      { class: 'queue-name' },
       element('a', { href: `/backtest/${run.id}` }, name),
       element('span', { class: 'muted' }, [runCoins(run), runRange(run), run.config['interval']].join(' · ')),
     ),

@@ -1,18 +1,15 @@
 /** The candles of a backtest's range with its entries and exits, one coin at a time. */
 
 import { tripMarkers, tripStory } from './backtest-trades.js';
-import { CandleChart } from './candle-chart.js';
+import { candleView } from './candle-view.js';
 import { byId, element, replaceContent } from './element.js';
-import { emptyState, showFailure } from './failure.js';
 import { t } from './i18n.js';
 import { BarWindow, intervalLength } from './klines.js';
 import { markerTooltip } from './marker-tooltip.js';
-import { toastError } from './toast.js';
 
 /** @typedef {import('./backtest-trades.js').NumberedTrip} NumberedTrip */
 
 const DAY_MS = 86_400_000;
-const RETRY_PAGE_MS = 10_000;
 
 /**
  * @param {Record<string, any>} config of the run
@@ -24,19 +21,13 @@ export function backtestPriceChart(config, warmupBars, trips) {
   const start = Date.parse(`${config['start_date']}T00:00:00Z`);
   const end = Date.parse(`${config['end_date']}T00:00:00Z`) + DAY_MS;
   const first = start - warmupBars * intervalLength(interval);
-  const message = byId('price-message');
-  const frame = /** @type {HTMLElement} */ (byId('price-chart').parentElement);
-  const tooltip = markerTooltip(frame);
-  const chart = new CandleChart(byId('price-chart'), {
-    label: t('Candles with entries and exits'),
-    lastPrice: false,
-    onNeed: loadMore,
-    onMarker: showTooltip,
+  const tooltip = markerTooltip(/** @type {HTMLElement} */ (byId('price-chart').parentElement));
+  const view = candleView(byId('price-chart'), byId('price-message'), {
+    emptyText: () => t('The candles of this run are no longer stored.'),
+    onDraw: ({ coin }) => view.chart.setMarkers(tripMarkers(trips.filter((trip) => trip.coin === coin))),
+    chart: { label: t('Candles with entries and exits'), lastPrice: false, onMarker: showTooltip },
   });
-  /** @type {BarWindow | null} */
-  let bars = null;
-  let nextPageAt = 0;
-  chart.setAverages(averagesOf(config));
+  view.chart.setAverages(averagesOf(config));
 
   /**
    * Shows a coin, around a time if one is given, else the end of the run.
@@ -45,55 +36,22 @@ export function backtestPriceChart(config, warmupBars, trips) {
    * @param {number} [time] milliseconds
    * @returns {Promise<boolean>} false where another coin was asked for meanwhile or it failed
    */
-  async function showCoin(coin, time) {
+  function showCoin(coin, time) {
     const wanted = new BarWindow(coin, interval, { first, end });
-    bars = wanted;
-    chart.setLabel(t('%(coin)s candles of %(interval)s with entries and exits', { coin, interval }));
-    try {
-      await (time === undefined ? wanted.loadLatest() : wanted.loadAround(time));
-    } catch (error) {
-      if (bars !== wanted) return false;
-      message.hidden = false;
-      showFailure(message, error, () => showCoin(coin, time));
-      return false;
-    }
-    if (bars !== wanted) return false;
-    draw('latest');
-    return wanted.bars.length > 0;
-  }
-
-  /** @param {'keep' | 'latest'} view */
-  function draw(view) {
-    if (!bars) return;
-    const { coin } = bars;
-    chart.setMarkers([]);
-    chart.setBars(bars.bars, view);
-    chart.setMarkers(tripMarkers(trips.filter((trip) => trip.coin === coin)));
-    message.hidden = bars.bars.length > 0;
-    if (!bars.bars.length) replaceContent(message, emptyState(t('The candles of this run are no longer stored.')));
-  }
-
-  /** @param {'older' | 'newer'} direction */
-  async function loadMore(direction) {
-    const wanted = bars;
-    if (!wanted || wanted.loading || performance.now() < nextPageAt) return;
-    try {
-      const came = direction === 'older' ? await wanted.loadOlder() : await wanted.loadNewer();
-      if (came && bars === wanted) draw('keep');
-    } catch (error) {
-      nextPageAt = performance.now() + RETRY_PAGE_MS;
-      toastError(error);
-    }
+    view.chart.setLabel(t('%(coin)s candles of %(interval)s with entries and exits', { coin, interval }));
+    const load = () => (time === undefined ? wanted.loadLatest() : wanted.loadAround(time));
+    return view.show(wanted, load, () => showCoin(coin, time));
   }
 
   /** @param {NumberedTrip} trip */
   async function showTrip(trip) {
     tooltip.hide();
+    const bars = view.bars();
     const isHere = bars?.coin === trip.coin && bars.holds(trip.entryTime) && bars.holds(trip.exitTime);
     if (!isHere && !(await showCoin(trip.coin, trip.entryTime))) return;
     const { entryTime, entry_price: entryPrice, exitTime, exit_price: exitPrice, pnl } = trip;
-    chart.setTrip({ entryTime, entryPrice, exitTime, exitPrice, color: pnl < 0 ? '--down-chart' : '--up-chart' });
-    chart.showTimes(entryTime, exitTime);
+    view.chart.setTrip({ entryTime, entryPrice, exitTime, exitPrice, color: pnl < 0 ? '--down-chart' : '--up-chart' });
+    view.chart.showTimes(entryTime, exitTime);
   }
 
   /**

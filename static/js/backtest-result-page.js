@@ -6,7 +6,7 @@ import { backtestCurves } from './backtest-curves.js';
 import { showMetrics } from './backtest-metrics.js';
 import { showMonthlyReturns } from './backtest-monthly.js';
 import { backtestPriceChart, coinButtons } from './backtest-price-chart.js';
-import { isUnfinished, progressLine, runCoins, runName, runRange, statusBadge } from './backtest-runs.js';
+import { isUnfinished, runCoins, runName, runProgressLine, runRange, statusBadge } from './backtest-runs.js';
 import { showCandlesUsed, showConfig } from './backtest-terms.js';
 import { downloadTrips, numbered, tripColumns } from './backtest-trades.js';
 import { confirmed } from './dialog.js';
@@ -85,7 +85,7 @@ function endNotice({ status, error }) {
 }
 
 function runProgress() {
-  const line = progressLine(t('Progress of this run'));
+  const line = runProgressLine(t('Progress of this run'));
   const equity = element('div', { class: 'backtest-equity' });
   replaceContent(state, element('section', { class: 'card' }, element('div', { class: 'card-body backtest-progress' }, line.node, equity)));
   const chart = lineChart(equity, { label: t('Equity so far'), timeAxis: false, legend: false });

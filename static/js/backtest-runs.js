@@ -24,9 +24,10 @@
  * @property {number | null} [equity]
  */
 
-import { element, setText } from './element.js';
-import { formatAge, formatMoney, formatNumber, formatVolume, isNumber } from './format.js';
+import { element } from './element.js';
+import { formatAge, formatMoney, formatVolume, isNumber } from './format.js';
 import { t } from './i18n.js';
+import { progressLine } from './progress-line.js';
 
 /** @type {Record<Run['status'], [label: string, badge: string]>} */
 const STATUSES = {
@@ -71,24 +72,19 @@ export function runCoins({ config }) {
 }
 
 /** A progress bar with what is known of the rest. @param {string} label */
-export function progressLine(label) {
-  const bar = element('progress', { class: 'progress', max: 1, value: 0, 'aria-label': label, 'data-testid': 'backtest-progress' });
-  const percent = element('span', { class: 'number', 'data-testid': 'backtest-percent' });
-  const rest = element('span', { class: 'muted' });
-  const node = element('div', { class: 'progress-line' }, bar, percent, rest);
+export function runProgressLine(label) {
+  const line = progressLine(label, 'backtest');
   return {
-    node,
+    node: line.node,
     /** @param {Progress} progress */
     show({ status, progress, bars_per_second: speed, seconds_left: left, equity }) {
-      bar.value = progress;
-      setText(percent, `${formatNumber(100 * progress)} %`);
       const words = [
         status === 'queued' ? t('waiting for its turn') : '',
         isNumber(speed) ? t('%(bars)s bars/s', { bars: formatVolume(speed) }) : '',
         isNumber(left) ? t('%(time)s left', { time: formatAge(Math.ceil(left)) }) : '',
         isNumber(equity) ? t('equity so far %(money)s', { money: formatMoney(equity) }) : '',
       ];
-      setText(rest, words.filter(Boolean).join(' · '));
+      line.show(progress, words.filter(Boolean).join(' · '));
     },
   };
 }

@@ -72,6 +72,8 @@ export class CandleChart {
   #trip = null;
   #decimals = 2;
   #cursor = -1;
+  /** Open time of the newest bar that is drawn. */
+  #drawnTo = -Infinity;
 
   /**
    * @param {HTMLElement} container emptied; its height is the chart's
@@ -135,6 +137,7 @@ export class CandleChart {
     const anchor = this.#bars[Math.max(0, Math.ceil(range?.from ?? 0))];
     const anchorIndex = anchor ? this.#bars.indexOf(anchor) : 0;
     this.#bars = bars;
+    this.#drawnTo = bars.at(-1)?.timestamp ?? -Infinity;
     this.#fitDecimals();
     this.candles.setData(bars.map(candle));
     this.volume.setData(bars.map(volumeBar));
@@ -150,14 +153,23 @@ export class CandleChart {
     this.#showLegend(this.#bars.length - 1);
   }
 
-  /** The newest bar changed, or a newer one came; it is already among the bars shown. @param {Bar} bar */
-  updateBar(bar) {
-    this.candles.update(candle(bar));
-    this.volume.update(volumeBar(bar));
+  /**
+   * Bars near the end changed, or newer ones came; they are already among the bars shown.
+   *
+   * @param {readonly Bar[]} changed ascending
+   */
+  updateBars(changed) {
     const closes = this.#bars.map(({ close }) => close);
-    for (const [index, { kind, length }] of this.#averages.entries()) {
-      const value = movingAverage(kind, closes, length).at(-1);
-      if (Number.isFinite(value)) this.#averageSeries[index]?.update({ time: seconds(bar.timestamp), value });
+    const averages = this.#averages.map(({ kind, length }) => movingAverage(kind, closes, length));
+    for (const bar of changed) {
+      const isOlder = bar.timestamp < this.#drawnTo;
+      const at = barIndexAt(this.#bars, bar.timestamp);
+      this.candles.update(candle(bar), isOlder);
+      this.volume.update(volumeBar(bar), isOlder);
+      for (const [index, values] of averages.entries()) {
+        this.#averageSeries[index]?.update(averagePoint(bar.timestamp, values[at]), isOlder);
+      }
+      this.#drawnTo = Math.max(this.#drawnTo, bar.timestamp);
     }
     if (this.#cursor < 0) this.#showLegend(this.#bars.length - 1);
   }
@@ -247,10 +259,9 @@ export class CandleChart {
       const series = this.#averageSeries[index];
       series?.applyOptions({ color: tokenColor(color), priceFormat: priceFormat(this.#decimals) });
       series?.setData(
-        movingAverage(kind, closes, length).map((value, at) => {
-          const time = seconds(/** @type {Bar} */ (this.#bars[at]).timestamp);
-          return Number.isFinite(value) ? { time, value } : { time };
-        }),
+        movingAverage(kind, closes, length).map((value, at) =>
+          averagePoint(/** @type {Bar} */ (this.#bars[at]).timestamp, value),
+        ),
       );
     }
   }
@@ -378,4 +389,15 @@ export class CandleChart {
 function markerId(event) {
   const id = event.hoveredInfo?.objectId;
   return typeof id === 'string' ? id : null;
+}
+
+/**
+ * A place without a value while there are too few bars for an average.
+ *
+ * @param {number} timestamp
+ * @param {number | undefined} value
+ */
+function averagePoint(timestamp, value) {
+  const time = seconds(timestamp);
+  return value !== undefined && Number.isFinite(value) ? { time, value } : { time };
 }

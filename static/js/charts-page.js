@@ -1,45 +1,46 @@
 /** The Charts page: one coin's candles, live at their end, with the trades of chosen models. */
 
 import { get } from './api.js';
-import { CandleChart } from './candle-chart.js';
+import { candleView } from './candle-view.js';
 import { averageControls } from './chart-averages.js';
 import { fetchLevels, fetchTrades, tradeColumns, tradeMarkers, tradeStory, withModel } from './chart-trades.js';
 import { seriesToken } from './chart-theme.js';
 import { coinCombobox } from './coin-combobox.js';
+import { depthPanel } from './depth-panel.js';
 import { acceptInput, byId, element, replaceContent, setText } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { directionClass, formatAge, formatPercent, formatPrice } from './format.js';
 import { t } from './i18n.js';
 import { BarWindow, intervalLength, INTERVALS } from './klines.js';
+import { keepLive } from './live-bars.js';
 import { markerTooltip } from './marker-tooltip.js';
-import { fetchPrices, isStale, onPrices, priceOf } from './prices.js';
+import { fetchPrices, isStale, onPrices, priceNote, priceOf } from './prices.js';
 import { onStreamResumed, subscribe } from './stream.js';
 import { dataTable } from './table.js';
-import { oncePerFrame, throttle } from './throttle.js';
+import { throttle } from './throttle.js';
 import { toastError } from './toast.js';
 import { fromUrl, toUrl } from './url-state.js';
+import { sourceName } from './words.js';
 
 /** @typedef {import('./chart-trades.js').Model} Model */
 /** @typedef {import('./chart-trades.js').ModelTrade} ModelTrade */
 
-const POLL_MS = 5_000;
 const OLD_AFTER_SECONDS = 60;
-const RETRY_PAGE_MS = 10_000;
 const LEVELS_EVERY_MS = 60_000;
 
 const message = byId('chart-message');
 const tooltip = markerTooltip(byId('candle-chart').parentElement ?? document.body);
-const chart = new CandleChart(byId('candle-chart'), {
-  label: t('Candles'),
-  onNeed: loadMore,
-  onView: showLatestButton,
-  onMarker: showTooltip,
+const view = candleView(byId('candle-chart'), message, {
+  emptyText: (bars) => t('There are no candles of %(coin)s at %(interval)s.', { coin: bars.coin, interval: bars.interval }),
+  onDraw: drawn,
+  chart: { label: t('Candles'), onView: showLatestButton, onMarker: showTooltip },
 });
+const { chart } = view;
+const live = keepLive(view, showOrigin);
+const depth = depthPanel(byId('depth'));
 
 let coin = '';
 let interval = INTERVALS.has(fromUrl('interval') ?? '') ? String(fromUrl('interval')) : '1h';
-/** @type {BarWindow | null} */
-let bars = null;
 /** @type {{ id: number, name: string, color: string }[]} */
 let models = [];
 /** @type {Set<number>} */
@@ -49,7 +50,6 @@ let trades = [];
 /** @type {Map<string, ModelTrade[]>} */
 let tradesOf = new Map();
 let tradesWanted = 0;
-let nextPageAt = 0;
 
 const table = dataTable(byId('trades'), {
   label: t('Trades on this chart'),
@@ -65,7 +65,7 @@ const table = dataTable(byId('trades'), {
 async function start() {
   try {
     const [coins, allModels] = await Promise.all([get('/api/coins'), get('/api/models')]);
-    if (!coins.length) return showMessage(emptyState(t('There are no active coins yet.')));
+    if (!coins.length) return view.showMessage(emptyState(t('There are no active coins yet.')));
     const wanted = (fromUrl('coin') ?? '').toUpperCase();
     coin = coins.find((/** @type {any} */ { symbol }) => symbol === wanted)?.symbol ?? coins[0].symbol;
     coinCombobox(byId('coin-combobox'), { coins, chosen: coin, onChoose: chooseCoin });
@@ -76,6 +76,7 @@ async function start() {
   }
   averageControls(byId('averages'), (averages) => chart.setAverages(averages));
   showInterval();
+  depth.show(coin);
   await Promise.all([showCandles(), showTrades()]);
 }
 
@@ -104,6 +105,7 @@ function listModels(all) {
 /** @param {string} symbol */
 function chooseCoin(symbol) {
   coin = symbol;
+  depth.show(coin);
   showCandles();
   showTrades();
 }
@@ -132,91 +134,31 @@ async function showCandles() {
   );
   tooltip.hide();
   const wanted = new BarWindow(coin, interval);
-  bars = wanted;
-  nextPageAt = 0;
-  showMessage(element('span', { class: 'muted' }, t('Loading candles…')));
+  view.showMessage(element('span', { class: 'muted' }, t('Loading candles…')));
   showPrice();
   fetchPrices([coin]).catch(() => {}); // stored candles are worth showing without; the status bar says so
-  try {
-    await wanted.loadLatest();
-  } catch (error) {
-    if (bars !== wanted) return;
-    chart.setBars([], 'latest');
-    message.hidden = false;
-    return showFailure(message, error, showCandles);
-  }
-  if (bars !== wanted) return;
-  draw('latest');
+  live.follow(coin, interval);
+  await view.show(wanted, () => wanted.loadLatest(), showCandles);
 }
 
-/** @param {'keep' | 'latest'} view */
-function draw(view) {
-  if (!bars) return;
-  chart.setBars(bars.bars, view);
+function drawn() {
   drawMarkers();
-  if (bars.bars.length) message.hidden = true;
-  else showMessage(emptyState(t('There are no candles of %(coin)s at %(interval)s.', { coin, interval })));
   showOrigin();
   showPrice();
-}
-
-/** @param {Node} content */
-function showMessage(content) {
-  replaceContent(message, content);
-  message.hidden = false;
-}
-
-/** @param {'older' | 'newer'} direction */
-async function loadMore(direction) {
-  const wanted = bars;
-  if (!wanted || wanted.loading || performance.now() < nextPageAt) return;
-  try {
-    const came = direction === 'older' ? await wanted.loadOlder() : await wanted.loadNewer();
-    if (came && bars === wanted) draw('keep');
-  } catch (error) {
-    nextPageAt = performance.now() + RETRY_PAGE_MS;
-    toastError(error);
-  }
 }
 
 /** @param {boolean} newestInView */
 function showLatestButton(newestInView) {
-  byId('to-latest').hidden = newestInView && bars?.reachesLast === true;
+  byId('to-latest').hidden = newestInView && view.bars()?.reachesLast === true;
 }
 
 byId('to-latest').addEventListener('click', () => {
-  if (bars?.reachesLast) chart.showLatest();
+  if (view.bars()?.reachesLast) chart.showLatest();
   else showCandles();
 });
 
-// Live: the newest bars every few seconds, and between two polls the close from the price stream.
-
-const poll = throttle(async () => {
-  const wanted = bars;
-  if (!wanted || document.hidden) return;
-  const before = wanted.bars.length;
-  const changed = await wanted.refreshLatest().catch(() => []); // its growing age tells that none came
-  if (bars !== wanted || !changed.length) return;
-  if (changed.length > 2 || wanted.bars.length - before > 1) draw('keep');
-  else for (const bar of changed) chart.updateBar(bar);
-  showOrigin();
-}, 1_000);
-
-const drawLastBar = oncePerFrame(() => {
-  const last = bars?.bars.at(-1);
-  if (last) chart.updateBar(last);
-});
-
 onPrices((coins) => {
-  if (!coins.includes(coin)) return;
-  showPrice();
-  const [price, last] = [priceOf(coin), bars?.bars.at(-1)];
-  if (!price || !last || !bars?.reachesLast || isStale(price)) return;
-  const time = typeof price.timestamp === 'string' ? Date.parse(price.timestamp) : Number(price.timestamp);
-  if (!(time >= last.timestamp)) return;
-  if (time >= last.timestamp + intervalLength(interval)) return poll();
-  bars.put({ ...last, close: price.price, high: Math.max(last.high, price.price), low: Math.min(last.low, price.price) });
-  drawLastBar();
+  if (coins.includes(coin)) showPrice();
 });
 
 function showPrice() {
@@ -226,9 +168,11 @@ function showPrice() {
   const change = byId('price-change');
   setText(change, price ? formatPercent(price.change_24h) : '');
   change.className = directionClass(price?.change_24h);
+  setText(byId('price-note'), priceNote(price));
 }
 
 function showOrigin() {
+  const bars = view.bars();
   const origin = bars?.origin;
   const node = byId('chart-origin');
   node.hidden = !origin;
@@ -238,7 +182,7 @@ function showOrigin() {
   const upToDate = origin.ageSeconds !== null && origin.ageSeconds * 1000 < intervalLength(interval);
   const age = upToDate ? sinceReceipt : (origin.ageSeconds ?? NaN) + sinceReceipt;
   const stale = origin.stale || (bars?.reachesLast === true && sinceReceipt > OLD_AFTER_SECONDS);
-  setText(node, [origin.source, Number.isNaN(age) ? '' : formatAge(age), stale ? t('old') : ''].filter(Boolean).join(' · '));
+  setText(node, [sourceName(origin.source), Number.isNaN(age) ? '' : formatAge(age), stale ? t('old') : ''].filter(Boolean).join(' · '));
   node.className = `badge charts-origin ${stale ? 'badge-warn' : 'badge-muted'}`;
   node.title = stale ? t('These candles are old: the source has not answered since.') : t('Source of the candles, and their age');
   byId('candle-chart').classList.toggle('candle-chart-stale', stale);
@@ -269,7 +213,7 @@ async function showLevels() {
 }
 
 function drawMarkers() {
-  const first = bars?.bars[0];
+  const first = view.bars()?.bars[0];
   if (!first) return;
   const drawn = tradeMarkers(trades, first.timestamp, intervalLength(interval), chosen.size > 1);
   tradesOf = drawn.tradesOf;
@@ -304,12 +248,12 @@ byId('trades').addEventListener('click', async (event) => {
   const button = /** @type {HTMLElement} */ (event.target).closest('[data-testid="go-to-trade"]');
   const key = /** @type {HTMLElement | null} */ (button?.closest('tr') ?? null)?.dataset['key'];
   const trade = trades.find(({ id }) => String(id) === key);
-  const wanted = bars;
+  const wanted = view.bars();
   if (!trade || !wanted) return;
   try {
     if (!wanted.holds(trade.time)) {
       await wanted.loadAround(trade.time);
-      if (bars === wanted) draw('keep');
+      if (view.bars() === wanted) view.draw('keep');
     }
     chart.showTimes(trade.time, trade.time);
     byId('candle-chart').scrollIntoView({ block: 'nearest' });
@@ -318,14 +262,12 @@ byId('trades').addEventListener('click', async (event) => {
   }
 });
 
-setInterval(poll, POLL_MS);
-setInterval(showOrigin, 1_000);
+setInterval(() => {
+  showOrigin();
+  showPrice();
+}, 1_000);
 setInterval(refreshLevels, LEVELS_EVERY_MS);
-document.addEventListener('visibilitychange', poll);
 document.addEventListener('displaychange', () => table.update(trades));
-onStreamResumed(() => {
-  poll();
-  showTrades();
-});
+onStreamResumed(showTrades);
 acceptInput();
 await start();

@@ -5,11 +5,9 @@ import { element, replaceContent } from './element.js';
 import { showFailure } from './failure.js';
 import { NOTHING, formatPrice } from './format.js';
 import { t } from './i18n.js';
+import { sourceName } from './words.js';
 
 /** @typedef {{ ok: boolean, price: number | null, symbol: string | null, error?: string | null }} SourceAnswer */
-
-/** @type {Record<string, string>} */
-const SOURCE_NAMES = { binance: 'Binance', okx: 'OKX', coingecko: 'CoinGecko' };
 
 /**
  * @param {import('./coin-facts.js').Coin} coin
@@ -84,7 +82,7 @@ function answerRow(source, { ok, price, symbol, error }) {
   return element(
     'tr',
     { 'data-testid': `check-${source}` },
-    element('th', { scope: 'row' }, SOURCE_NAMES[source] ?? source),
+    element('th', { scope: 'row' }, sourceName(source)),
     element('td', {}, symbol ?? NOTHING),
     element(
       'td',

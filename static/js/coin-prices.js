@@ -1,9 +1,8 @@
 /** Live prices of many coins on a page: each node knows its coin, and is filled when prices come. */
 
 import { element } from './element.js';
-import { directionClass, formatAge, formatPercent, formatPrice } from './format.js';
-import { t } from './i18n.js';
-import { ageSeconds, isStale, priceOf } from './prices.js';
+import { directionClass, formatPercent, formatPrice } from './format.js';
+import { isStale, priceNote, priceOf } from './prices.js';
 
 /** @param {string} symbol */
 export function priceNode(symbol) {
@@ -42,19 +41,18 @@ function isInSight(node) {
 }
 
 /**
- * An old price is greyed and says how old it is.
+ * An old price is greyed and says how old it is; one from a substitute says from whom.
  *
  * @param {HTMLElement} node
  * @param {string} symbol
  */
 function fillPrice(node, symbol) {
   const price = priceOf(symbol);
-  const old = price !== undefined && isStale(price);
   const text = formatPrice(price?.price);
-  const note = old ? t('%(age)s old', { age: formatAge(ageSeconds(price)) }) : '';
+  const note = priceNote(price);
+  node.classList.toggle('stale', price !== undefined && isStale(price));
   if (node.textContent === text + note) return;
-  node.classList.toggle('stale', old);
-  node.replaceChildren(text, ...(old ? [element('span', { class: 'cell-note' }, note)] : []));
+  node.replaceChildren(text, ...(note ? [element('span', { class: 'cell-note' }, note)] : []));
 }
 
 /**

@@ -163,15 +163,37 @@ export class BarWindow {
       await this.loadNewer();
       return this.bars.filter(({ timestamp }) => timestamp >= newest.timestamp);
     }
-    for (const bar of changed) this.put(bar);
+    for (const bar of changed) this.place(bar);
     return changed;
   }
 
-  /** Puts a bar in the place of the newest, or after it. @param {Bar} bar */
-  put(bar) {
+  /**
+   * Puts a bar near the end in its place: a live one, or one that was fetched again.
+   *
+   * @param {Bar} bar
+   * @returns {'placed' | 'shortened' | 'ahead' | 'behind'} `shortened` when the oldest had to leave, so
+   *   that all is to be drawn anew; `ahead` of bars that are missing, and `behind` what is loaded:
+   *   both are not put anywhere
+   */
+  place(bar) {
     const newest = this.bars.at(-1);
-    if (newest && newest.timestamp === bar.timestamp) this.bars[this.bars.length - 1] = bar;
-    else this.bars.push(bar);
+    if (!newest || bar.timestamp > newest.timestamp + this.length) return 'ahead';
+    if (bar.timestamp > newest.timestamp) {
+      this.bars.push(bar);
+      return this.#shorten();
+    }
+    const at = barIndexAt(this.bars, bar.timestamp);
+    if (this.bars[at]?.timestamp !== bar.timestamp) return 'behind';
+    this.bars[at] = bar;
+    return 'placed';
+  }
+
+  /** @returns {'placed' | 'shortened'} */
+  #shorten() {
+    if (this.bars.length <= MOST_BARS + PAGE_BARS) return 'placed';
+    this.bars = this.bars.slice(-MOST_BARS);
+    this.reachesFirst = false;
+    return 'shortened';
   }
 
   /** @param {number} time milliseconds @returns {boolean} */

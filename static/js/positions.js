@@ -18,6 +18,7 @@
  * @property {string} opened_at
  * @property {boolean} stale
  * @property {number | null} mark_age_seconds
+ * @property {string} [mark_source] where the page has the mark from
  * @property {number} [model_id]
  * @property {string} [model_name]
  */
@@ -37,6 +38,7 @@ import {
 } from './format.js';
 import { t } from './i18n.js';
 import { ageSeconds, isStale, priceOf } from './prices.js';
+import { substitute } from './sources.js';
 import { dataTable } from './table.js';
 import { sideBadge, word } from './words.js';
 
@@ -58,6 +60,7 @@ export function atNewestPrice(position) {
     value: position.margin + unrealized,
     stale: isStale(price),
     mark_age_seconds: ageSeconds(price),
+    mark_source: price.source,
   };
 }
 
@@ -181,8 +184,8 @@ function noted(text, note) {
 }
 
 /** @param {Position} position */
-function markCell({ mark_price, stale, mark_age_seconds }) {
-  if (!stale) return formatPrice(mark_price);
+function markCell({ mark_price, stale, mark_age_seconds, mark_source }) {
+  if (!stale) return noted(formatPrice(mark_price), substitute(mark_source));
   return noted(formatPrice(mark_price), t('%(age)s old', { age: formatAge(mark_age_seconds) }));
 }
 

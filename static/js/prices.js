@@ -12,6 +12,9 @@
  */
 
 import { get } from './api.js';
+import { formatAge } from './format.js';
+import { t } from './i18n.js';
+import { substitute } from './sources.js';
 import { subscribe } from './stream.js';
 
 /** A price that no newer one has followed for so long is old, whatever it said of itself when it came. */
@@ -31,6 +34,17 @@ export const ageSeconds = (price) => price.age_seconds + (performance.now() - pr
 /** @param {Price} price */
 export function isStale(price) {
   return price.stale || ageSeconds(price) > OLD_AFTER_SECONDS;
+}
+
+/**
+ * What a reader should know of a price: how old it is when it is old, and else who serves it where
+ * that is not the source that is asked first.
+ *
+ * @param {Price | undefined} price
+ */
+export function priceNote(price) {
+  if (!price) return '';
+  return isStale(price) ? t('%(age)s old', { age: formatAge(ageSeconds(price)) }) : substitute(price.source);
 }
 
 /** Told which coins have a new price. @param {(coins: string[]) => void} listener */

@@ -5,9 +5,13 @@
  * @typedef {'connecting' | 'live' | 'reconnecting'} StreamState
  */
 
-const TOPICS = ['price', 'trade', 'account_value', 'backtest', 'cycle'];
+const TOPICS = ['price', 'trade', 'account_value', 'backtest', 'cycle', 'health'];
+/** Candles come only for the series that is named. */
+const SERIES_TOPIC = 'kline';
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
+/** Who looks through intervals does not mean each of them. */
+const SERIES_SETTLES_MS = 200;
 
 /** @type {EventTarget} */
 const hub = new EventTarget();
@@ -17,7 +21,11 @@ let source = null;
 let state = 'connecting';
 let retryMs = FIRST_RETRY_MS;
 let retryTimer = 0;
-let lastEventId = '';
+/** To know what is told again after a reconnect. */
+let lastEvent = '';
+/** `coin:interval` of the candles that are asked for; empty for none. */
+let series = '';
+let seriesTimer = 0;
 
 export const streamState = () => state;
 
@@ -40,9 +48,32 @@ export function onStreamResumed(handler) {
   hub.addEventListener('resumed', handler);
 }
 
+/**
+ * Asks for the candles of one series, in place of the one before, under the topic `kline`. For that
+ * the connection is opened anew.
+ *
+ * @param {string} coin
+ * @param {string} interval
+ */
+export function followSeries(coin, interval) {
+  const wanted = `${coin}:${interval}`;
+  if (series === wanted) return;
+  series = wanted;
+  clearTimeout(seriesTimer);
+  seriesTimer = setTimeout(reopen, SERIES_SETTLES_MS);
+}
+
+function reopen() {
+  if (retryTimer) return; // it will be asked for then
+  source?.close();
+  connect();
+  source?.addEventListener('open', () => hub.dispatchEvent(new Event('resumed')), { once: true });
+}
+
 function connect() {
   retryTimer = 0;
-  const connection = new EventSource(`/api/stream?topics=${TOPICS.join(',')}`);
+  const topics = series ? [...TOPICS, `${SERIES_TOPIC}:${series}`] : TOPICS;
+  const connection = new EventSource(`/api/stream?topics=${encodeURIComponent(topics.join(','))}`);
   source = connection;
   connection.addEventListener('open', () => {
     retryMs = FIRST_RETRY_MS;
@@ -55,7 +86,7 @@ function connect() {
     // The browser retries a dropped connection itself, but gives up when the answer was an error.
     if (connection.readyState === EventSource.CLOSED) retryLater();
   });
-  for (const topic of TOPICS) connection.addEventListener(topic, (event) => deliver(topic, event));
+  for (const topic of [...TOPICS, SERIES_TOPIC]) connection.addEventListener(topic, (event) => deliver(topic, event));
 }
 
 /**
@@ -63,8 +94,9 @@ function connect() {
  * @param {MessageEvent<string>} event
  */
 function deliver(topic, event) {
-  if (event.lastEventId && event.lastEventId === lastEventId) return; // replayed after a reconnect
-  lastEventId = event.lastEventId;
+  const told = `${event.lastEventId} ${topic} ${event.data}`;
+  if (event.lastEventId && told === lastEvent) return; // replayed after a reconnect
+  lastEvent = told;
   hub.dispatchEvent(new CustomEvent(topic, { detail: JSON.parse(event.data) }));
 }
 

@@ -37,6 +37,8 @@ const WORDS = {
   done: t('Done'),
   failed: t('Failed'),
   interrupted: t('Interrupted'),
+  queued: t('Queued'),
+  cancelled: t('Cancelled'),
 
   max_leverage: t('Leverage limit'),
   max_position: t('Position size limit'),
@@ -70,6 +72,12 @@ const WORDS = {
 export function word(code) {
   return code ? (WORDS[code] ?? code.replaceAll('_', ' ')) : '';
 }
+
+/** @type {Record<string, string>} */
+const SOURCE_NAMES = { binance: 'Binance', okx: 'OKX', coingecko: 'CoinGecko' };
+
+/** A data source as it calls itself. @param {string} source */
+export const sourceName = (source) => SOURCE_NAMES[source] ?? source;
 
 /** @param {string} side @returns {string} the class of its badge */
 export const sideBadge = (side) => (side === 'long' ? 'badge badge-up' : 'badge badge-down');
