@@ -73,6 +73,12 @@ def coin_list() -> str:
     return render_template("coin_management.html")
 
 
+@blueprint.get("/data")
+def market_data() -> str:
+    """Sources, stored candles, alerts."""
+    return render_template("data.html")
+
+
 @blueprint.get("/models/<int:model_id>/coins")
 def model_pool(model_id: int) -> str:
     """A model's pool."""

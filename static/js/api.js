@@ -63,7 +63,34 @@ async function request(method, path, body) {
 }
 
 /**
- * @param {Response} response
+ * Sends a form with its files, and tells how much of it has gone out.
+ *
+ * @param {string} path
+ * @param {FormData} form
+ * @param {(sent: number) => void} onProgress 0 to 1
+ * @param {AbortSignal} signal gives up
+ * @returns {Promise<any>}
+ */
+export function upload(path, form, onProgress, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how far it is
+    request.open('POST', path);
+    request.responseType = 'json';
+    request.setRequestHeader('Accept', 'application/json');
+    request.upload.addEventListener('progress', ({ loaded, total }) => onProgress(total ? loaded / total : 0));
+    request.addEventListener('load', () => {
+      if (request.status < 400) resolve(request.response);
+      else reject(failure(request, request.response));
+    });
+    request.addEventListener('error', () => reject(new ApiError(t('The server cannot be reached.'), 0, 'unreachable')));
+    request.addEventListener('abort', () => reject(new ApiError(t('Nothing was sent.'), 0, 'aborted')));
+    signal.addEventListener('abort', () => request.abort());
+    request.send(form);
+  });
+}
+
+/**
+ * @param {{ status: number }} response
  * @param {any} answer
  */
 function failure(response, answer) {

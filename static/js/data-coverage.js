@@ -1,0 +1,133 @@
+/**
+ * Which candles are stored: a row a coin and interval, with a picture of the range and its gaps.
+ *
+ * @typedef {object} Gap
+ * @property {string} start open time of the first bar that is missing
+ * @property {string} end open time of the first bar after the gap
+ * @property {number} bars
+ *
+ * @typedef {object} Coverage
+ * @property {string} coin
+ * @property {string} interval
+ * @property {string} source
+ * @property {string} from
+ * @property {string} to
+ * @property {number} bars
+ * @property {Gap[]} gaps
+ * @property {string[]} archived_months `2024-03`
+ */
+
+import { get } from './api.js';
+import { coveragePicture } from './coverage-picture.js';
+import { element } from './element.js';
+import { emptyState } from './failure.js';
+import { formatNumber, formatTime, NOTHING } from './format.js';
+import { t } from './i18n.js';
+import { intervalLength } from './klines.js';
+import { dataTable } from './table.js';
+import { sourceName } from './words.js';
+
+/** @param {Coverage} row */
+export const coverageKey = ({ coin, interval, source }) => `${coin} ${interval} ${source}`;
+
+/** @param {Coverage} row */
+export const missingBars = ({ gaps }) => gaps.reduce((sum, { bars }) => sum + bars, 0);
+
+/**
+ * @param {HTMLElement} container
+ * @param {object} options
+ * @param {HTMLInputElement} options.filter
+ * @param {HTMLInputElement} options.onlyGaps
+ * @param {HTMLElement} options.exportButton
+ * @param {(row: Coverage) => void} options.onGaps
+ * @param {(row: Coverage) => void} options.onSync
+ * @param {() => void} options.onFirst asked for where nothing is stored
+ */
+export function coverageTable(container, { filter, onlyGaps, exportButton, onGaps, onSync, onFirst }) {
+  /** @type {Coverage[]} */
+  let rows = [];
+  /** What all pictures show, so that they can be compared. @type {[from: number, to: number]} */
+  let range = [0, 1];
+  const table = dataTable(container, {
+    label: t('Stored candles'),
+    testId: 'coverage',
+    urlKey: 'coverage',
+    order: 'coin',
+    fileName: 'coverage',
+    filter,
+    exportButton,
+    keyOf: coverageKey,
+    empty: () => (rows.length ? emptyState(t('No stored series has gaps.')) : nothingStored(onFirst)),
+    columns: columns(() => range),
+  });
+
+  container.addEventListener('click', (event) => {
+    const button = /** @type {HTMLElement} */ (event.target).closest('button');
+    const key = button?.closest('tr')?.dataset['key'];
+    const row = rows.find((candidate) => coverageKey(candidate) === key);
+    if (row && button?.dataset['action'] === 'gaps') onGaps(row);
+    if (row && button?.dataset['action'] === 'sync') onSync(row);
+  });
+  onlyGaps.addEventListener('change', show);
+
+  function show() {
+    table.update(onlyGaps.checked ? rows.filter(({ gaps }) => gaps.length > 0) : rows);
+  }
+
+  async function load() {
+    rows = await get('/api/data/coverage');
+    const ends = rows.map((row) => Date.parse(row.to) + intervalLength(row.interval));
+    range = [Math.min(...rows.map((row) => Date.parse(row.from))), Math.max(...ends)];
+    show();
+  }
+
+  return { load };
+}
+
+/** @param {() => void} onFirst */
+function nothingStored(onFirst) {
+  const button = element('button', { type: 'button', class: 'button button-primary', onclick: onFirst, 'data-testid': 'sync-first' }, t('Sync candles'));
+  return emptyState(t('No candles are stored yet. Sync some from an exchange, or import a file of Binance’s public archive.'), button);
+}
+
+/** @param {() => [number, number]} range @returns {import('./table.js').Column<Coverage>[]} */
+function columns(range) {
+  return [
+    { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: coinCell },
+    { key: 'interval', label: t('Interval'), value: ({ interval }) => interval, className: () => 'tabular' },
+    { key: 'picture', label: t('Stored range'), value: ({ from }) => from, show: (row) => coveragePicture(row, range()), className: () => 'coverage-cell' },
+    { key: 'from', label: t('From'), number: true, value: ({ from }) => from, show: ({ from }) => formatTime(from) },
+    { key: 'to', label: t('To'), number: true, value: ({ to }) => to, show: ({ to }) => formatTime(to) },
+    { key: 'bars', label: t('Bars'), number: true, value: ({ bars }) => bars, show: ({ bars }) => formatNumber(bars) },
+    { key: 'gaps', label: t('Missing'), number: true, value: missingBars, show: gapsCell },
+    { key: 'archived', label: t('Archived months'), number: true, value: (row) => row.archived_months.length, show: archivedCell },
+    { key: 'actions', label: t('Actions'), show: syncButton, className: () => 'actions' },
+  ];
+}
+
+/** @param {Coverage} row */
+function coinCell({ coin, interval, source }) {
+  const link = element('a', { class: 'coin', href: `/charts?coin=${encodeURIComponent(coin)}&interval=${interval}` }, coin);
+  return element('span', {}, link, element('span', { class: 'cell-note' }, sourceName(source)));
+}
+
+/** @param {Coverage} row */
+function gapsCell(row) {
+  if (!row.gaps.length) return '0';
+  const words = t('%(bars)s (gaps: %(gaps)s)', { bars: formatNumber(missingBars(row)), gaps: formatNumber(row.gaps.length) });
+  const name = t('Gaps of %(coin)s %(interval)s', { coin: row.coin, interval: row.interval });
+  return element('button', { type: 'button', class: 'link-button', 'data-action': 'gaps', 'data-testid': 'show-gaps', title: name }, words);
+}
+
+/** @param {Coverage} row */
+function archivedCell({ archived_months: months }) {
+  if (!months.length) return NOTHING;
+  const note = months.length > 1 ? `${months[0]} – ${months.at(-1)}` : months[0];
+  return element('span', {}, formatNumber(months.length), element('span', { class: 'cell-note' }, note));
+}
+
+/** @param {Coverage} row */
+function syncButton({ coin, interval }) {
+  const name = t('Sync %(coin)s %(interval)s', { coin, interval });
+  return element('button', { type: 'button', class: 'button button-quiet button-small', 'data-action': 'sync', 'data-testid': 'sync-row', 'aria-label': name }, t('Sync'));
+}
