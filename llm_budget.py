@@ -72,6 +72,7 @@ class Budget:
         wall_ms = self._wall_clock.now_ms()
         # On the disk before the call is sent: a power cut must not spend twice either.
         with self._database.ledger_transaction() as connection:
+            conversations.interrupt_sent(connection, call.budget_model_id, wall_ms)
             spent = conversations.spent_on_day(connection, call.budget_model_id, wall_ms)
             excess = self._limits.excess(spent, most.total, cost)
             if excess is None:

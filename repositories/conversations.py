@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from domain import DAY_MS
+from domain import DAY_MS, HOUR_MS
 from errors import NotFound
 from llm_usage import Usage
 
 SENT = "sent"
 INTERRUPTED = "interrupted"
-NEVER_SENT = ("budget", "halted")
+LONGEST_CALL_MS = HOUR_MS  # whatever is open for longer belongs to a process that died
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +142,17 @@ def set_parsed(
     )
 
 
-def interrupt_sent(connection: sqlite3.Connection, model_id: int, before_wall_ms: int) -> int:
+def interrupt_sent(connection: sqlite3.Connection, budget_model_id: int, wall_ms: int) -> int:
     """Mark calls that a dead process left open; what they reserved stays spent. How many."""
     return connection.execute(
         "UPDATE conversations SET status = ?, error_code = ?, "
         "error = 'The process ended before the answer came.' "
-        "WHERE model_id = ? AND status = ? AND sent_at < ?",
-        (INTERRUPTED, INTERRUPTED, model_id, SENT, before_wall_ms),
-    ).rowcount
+        "WHERE budget_model_id = ? AND sent_at BETWEEN ? AND ? AND status = ?",
+        (
+            INTERRUPTED, INTERRUPTED, budget_model_id, wall_ms - 7 * DAY_MS,
+            wall_ms - LONGEST_CALL_MS, SENT,
+        ),
+    ).rowcount  # fmt: skip
 
 
 def spent_on_day(connection: sqlite3.Connection, budget_model_id: int, wall_ms: int) -> Spent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 from domain import Instrument, VenueInstrument
@@ -54,6 +54,19 @@ def trading_pairs(connection: sqlite3.Connection, source: str, quote: str) -> di
         (source, quote),
     )
     return {row["base"]: row["symbol"] for row in rows}
+
+
+def tick_sizes(connection: sqlite3.Connection, symbols: Collection[str]) -> dict[str, Decimal]:
+    """The price steps of coins by our symbols, where a venue told them: Binance's, else OKX's."""
+    rows = connection.execute(
+        "SELECT c.symbol, COALESCE(b.tick_size, o.tick_size) AS tick_size FROM coins c "
+        "LEFT JOIN instruments b ON b.source = 'binance' AND b.symbol = c.binance_symbol "
+        "LEFT JOIN instruments o ON o.source = 'okx' AND o.symbol = c.okx_symbol "
+        f"WHERE c.symbol IN ({', '.join('?' * len(symbols))})",
+        tuple(symbols),
+    )
+    found = {row["symbol"]: row["tick_size"] for row in rows if row["tick_size"] is not None}
+    return {symbol: Decimal(text) for symbol, text in found.items() if Decimal(text) > 0}
 
 
 def _listing(row: sqlite3.Row) -> VenueInstrument:
