@@ -45,6 +45,7 @@ def main() -> int:
             "model": "/models/2",
             "coins": "/coins",
             "pool": "/models/2/coins",
+            "data": "/data",
         }
         for width, theme, language in LOOKS:
             take_pictures(browser, server.address, pages, width, theme, language)

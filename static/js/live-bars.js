@@ -4,7 +4,7 @@
  */
 
 import { onPrices, isStale, priceOf } from './prices.js';
-import { followSeries, onStreamResumed, subscribe } from './stream.js';
+import { followSeries, onStreamResumed, streamState, subscribe } from './stream.js';
 import { oncePerFrame, throttle } from './throttle.js';
 
 /** @typedef {import('./klines.js').Bar} Bar */
@@ -23,7 +23,7 @@ export function keepLive(view, onChange) {
   const waiting = new Map();
   let heardAt = -Infinity;
 
-  const isHeard = () => performance.now() - heardAt < SILENT_AFTER_MS;
+  const isHeard = () => streamState() === 'live' && performance.now() - heardAt < SILENT_AFTER_MS;
 
   /** @param {string} coin @param {string} interval */
   function follow(coin, interval) {

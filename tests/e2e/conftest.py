@@ -61,6 +61,8 @@ def app_address(exchange: RunningServer, tmp_path_factory: pytest.TempPathFactor
         "DATABASE_PATH": str(tmp_path_factory.mktemp("app") / "trading.db"),
         "BINANCE_API_URL": exchange.address,
         "OKX_API_URL": exchange.address,
+        "BINANCE_STREAM_URL": exchange.address.replace("http", "ws", 1),
+        "OKX_STREAM_URL": exchange.address.replace("http", "ws", 1) + "/ws/v5",
         "COINGECKO_API_URL": f"{exchange.address}/coingecko",
         "SOURCE_TIMEOUT_SECONDS": "2",
         "PRICE_POLL_SECONDS": "0.5",

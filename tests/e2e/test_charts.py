@@ -1,6 +1,7 @@
 """The Charts page: every interval, history, trades on the candles, and a state in its address."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -159,3 +160,62 @@ def test_the_address_brings_everything_back(charts: Page):
     expect(charts.get_by_test_id("chart-model-1")).to_have_attribute("aria-pressed", "true")
     expect(charts.get_by_test_id("chart-model-2")).to_have_attribute("aria-pressed", "true")
     expect(charts.get_by_test_id("candle-legend")).to_contain_text("EMA 200")
+
+
+def shown_bar(page: Page) -> datetime:
+    """When the bar opened that the legend shows."""
+    text = page.locator(".candle-legend").inner_text()[: len("2026-11-24, 16:00")]
+    return datetime.strptime(text, "%Y-%m-%d, %H:%M").replace(tzinfo=UTC)
+
+
+def test_the_stream_moves_the_last_bar_and_appends_the_next(charts: Page):
+    first = shown_bar(charts)
+    asked: list[str] = []
+    closes: set[float] = set()
+    # The first bars of the stream come after the page has caught up by REST.
+    eventually(charts, lambda: shown_bar(charts) > first, what="a bar of the stream")
+    charts.on("request", lambda request: asked.append(request.url))
+    started = shown_bar(charts)
+
+    def two_more_have_come() -> bool:
+        closes.add(number(charts.locator(".candle-legend").inner_text().split("C", 1)[1]))
+        return shown_bar(charts) - started >= timedelta(minutes=2)
+
+    eventually(charts, two_more_have_come)
+    assert len(closes) > 2
+    assert [url for url in asked if "/api/klines" in url] == []
+    expect(charts.get_by_test_id("chart-origin")).to_contain_text("Binance")
+
+
+def test_what_was_missed_while_the_stream_was_away_is_fetched(
+    charts: Page, allowed_statuses: set[int]
+):
+    allowed_statuses.add(503)
+    charts.route("**/api/stream*", lambda route: route.fulfill(status=503, body="away"))
+    charts.get_by_test_id("interval-3m").click()  # another series: the stream is opened anew
+    charts.get_by_test_id("interval-1m").click()
+    expect(charts.get_by_test_id("status-stream")).to_have_attribute("data-state", "error")
+    left = shown_bar(charts)
+    eventually(charts, lambda: shown_bar(charts) - left > timedelta(minutes=1))
+    charts.unroute("**/api/stream*")
+    expect(charts.get_by_test_id("status-stream")).to_have_attribute("data-state", "ok")
+    eventually(charts, lambda: shown_bar(charts) - left > timedelta(minutes=4))
+    charts.get_by_test_id("candle-plot").focus()
+    times = []
+    for _ in range(6):
+        charts.keyboard.press("ArrowLeft")
+        times.append(shown_bar(charts))
+    assert {later - earlier for later, earlier in pairwise(times)} == {timedelta(minutes=1)}
+
+
+def test_the_order_book_stands_beside_the_candles(charts: Page):
+    best_ask = charts.get_by_test_id("depth-ask").last
+    best_bid = charts.get_by_test_id("depth-bid").first
+    expect(best_bid).to_be_visible()
+    assert number(best_bid.inner_text()) < number(best_ask.inner_text())
+    expect(charts.get_by_test_id("depth-spread")).to_contain_text("%")
+    expect(charts.get_by_test_id("depth-origin")).to_have_text("Binance")
+    before = best_bid.inner_text()
+    eventually(charts, lambda: best_bid.inner_text() != before, what="a newer order book")
+    choose_coin(charts, "DOGE")
+    eventually(charts, lambda: number(best_bid.inner_text()) < 100, what="the other coin's")

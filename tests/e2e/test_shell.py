@@ -13,6 +13,7 @@ pytestmark = pytest.mark.e2e
 
 NAMES = {
     "nav-dashboard": "仪表板", "nav-charts": "K 线图", "nav-backtest": "回测", "nav-models": "模型",
+    "nav-data": "数据",
 }  # fmt: skip
 #: Texts that the app itself wrote; what users and exchanges wrote is theirs.
 LABELS = "h1, h2, nav a, th, label, dt, .metric-label, .status-name, .button"
@@ -47,6 +48,7 @@ def paths(backtest_path: str) -> list[str]:
         "/models/2",
         "/coins",
         "/models/2/coins",
+        "/data",
     ]
 
 
@@ -125,14 +127,12 @@ def test_the_keyboard_reaches_everything_in_order(page: Page):
     page.keyboard.press("Tab")
     assert focused(page) == "Skip to the content"
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
-    order = []
-    for _ in range(8):
-        page.keyboard.press("Tab")
-        order.append(focused(page))
-    assert order[0] == "brand"
     navigation = page.locator("nav a").evaluate_all("links => links.map(a => a.dataset.testid)")
-    assert order[1 : 1 + len(navigation)] == navigation
-    assert order[1 + len(navigation) :][:2] == ["language-switch", "display-settings"]
+    tools = ["kill-switch", "language-switch", "display-settings"]
+    in_order = ["brand", *navigation, *tools, "status-sources"]
+    for expected in in_order:
+        page.keyboard.press("Tab")
+        assert focused(page) == expected
 
     page.reload()
     expect_live(page)
