@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 from clock import AcceleratedClock, ManualClock, SystemClock
-from domain import Clock
+from domain import HOUR_MS, Clock
+from exchange_simulator.binance_streams import BinanceStreamTimes
+from exchange_simulator.faults import Faults
 from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.kline_files import KlineFileError
 from exchange_simulator.market import Market
 from exchange_simulator.replayed_market import ReplayedMarket
-from exchange_simulator.server import HOST, create_simulator, start
+from exchange_simulator.server import HOST, Settings, create_simulator, start
 
 PARENT_POLL_SECONDS = 0.5
 LARGEST_PORT = 65_535
@@ -29,7 +31,9 @@ def main() -> int:
     try:
         market = _market(options)
         clock = _clock(options, market)
-        asyncio.run(_serve(market, clock, options.port, parent if options.with_parent else None))
+        parent_kept = parent if options.with_parent else None
+        settings = _settings(options, clock)
+        asyncio.run(_serve(market, clock, settings, options.port, parent_kept))
     except (KlineFileError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -56,6 +60,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=_speed, default=1.0, help="times as fast as real time")
     parser.add_argument(
         "--manual-clock", action="store_true", help="stand still until POST /control/clock"
+    )
+    parser.add_argument(
+        "--pulse-seconds", type=_speed, default=1.0, help="between two messages of a stream"
+    )
+    parser.add_argument(
+        "--stream-hours",
+        type=_speed,
+        default=24.0,
+        help="of the market's time until Binance ends a websocket",
+    )
+    parser.add_argument(
+        "--limits-by-market-clock",
+        action="store_true",
+        help="count the venues' limits by the market's time instead of real time",
     )
     parser.add_argument(
         "--with-parent", action="store_true", help="end when the process that started it ends"
@@ -105,12 +123,23 @@ def _clock(options: argparse.Namespace, market: Market) -> Clock:
     )
 
 
-async def _serve(market: Market, clock: Clock, port: int, parent: int | None) -> None:
+def _settings(options: argparse.Namespace, clock: Clock) -> Settings:
+    return Settings(
+        limit_clock=clock if options.limits_by_market_clock else SystemClock(),
+        pulse_seconds=options.pulse_seconds,
+        binance_stream_times=BinanceStreamTimes(round(options.stream_hours * HOUR_MS)),
+    )
+
+
+async def _serve(
+    market: Market, clock: Clock, settings: Settings, port: int, parent: int | None
+) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    runner, port = await start(create_simulator(market, clock), port)
+    app = create_simulator(market, clock, Faults(clock, SystemClock()), settings)
+    runner, port = await start(app, port)
     print(f"Simulated exchange at http://{HOST}:{port}", flush=True)
     try:
         while not ended.is_set() and parent in (None, os.getppid()):

@@ -15,6 +15,7 @@ from aiohttp import web
 from domain import Clock
 from exchange_simulator import binance_parameters as parameters
 from exchange_simulator import intervals
+from exchange_simulator import venue_refusals as refusals
 from exchange_simulator.bars import Bars
 from exchange_simulator.binance_parameters import BinanceError, Query
 from exchange_simulator.coins import profile_of
@@ -26,19 +27,20 @@ from exchange_simulator.market import (
     fixed_point_text,
 )
 from exchange_simulator.order_book import best_prices, order_book
-from exchange_simulator.request_weight import RequestWeight
+from exchange_simulator.request_weight import Bans, RequestWeight
 from exchange_simulator.venue_market import VenueMarket
 
 Json = Any
 
 
 class Binance:
-    """The venue: a market, the clock it is seen by, and the weight that callers have used."""
+    """The venue: a market, the clock it is seen by, the weight that callers have used, bans."""
 
-    def __init__(self, market: VenueMarket, clock: Clock, weight: RequestWeight):
+    def __init__(self, market: VenueMarket, clock: Clock, weight: RequestWeight, bans: Bans):
         self.market = market
         self.clock = clock
         self.weight = weight
+        self.bans = bans
 
     def listings(self, now_ms: int) -> Mapping[str, Listing]:
         """What Binance lists, by symbol."""
@@ -81,13 +83,18 @@ def add_binance(app: web.Application, venue: Binance) -> None:
 
 def _handler(venue: Binance, endpoint: Endpoint) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
+        banned_seconds = venue.bans.seconds_left()
+        if banned_seconds:
+            return refusals.banned("binance", banned_seconds, venue.bans.until_ms)
         within_limit = venue.weight.add(endpoint.weigh(request.query))
         used = str(venue.weight.used)
         headers = {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
         try:
             if not within_limit:
+                venue.bans.refuse()
                 headers["Retry-After"] = str(venue.weight.seconds_left())
-                raise _too_much_weight(venue.weight.limit)
+                message = refusals.too_much_weight(venue.weight.limit)
+                raise BinanceError(-1003, message, status=429)
             parameters.check_names(request.query, endpoint.reads)
             answer = endpoint.answer(venue, request.query)
         except BinanceError as error:
@@ -96,15 +103,6 @@ def _handler(venue: Binance, endpoint: Endpoint) -> Callable[[web.Request], Any]
         return web.json_response(answer, headers=headers)
 
     return handle
-
-
-def _too_much_weight(limit: int) -> BinanceError:
-    return BinanceError(
-        -1003,
-        f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE. "
-        "Please use WebSocket Streams for live updates to avoid polling the API.",
-        status=429,
-    )
 
 
 # ------------------------------------------------------------------------------------ answers

@@ -86,6 +86,18 @@ class Faults:
 
         `params` are those of its kind; what is not given has its default. Raises InvalidFault.
         """
+        return self.switch_on_with(venue, name, params, channel=channel, for_seconds=for_seconds)
+
+    def switch_on_with(
+        self,
+        venue: str,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        channel: str = ALL,
+        for_seconds: float | None = None,
+    ) -> int:
+        """As `switch_on`, with the parameters in a mapping: they may have any name."""
         kind = self._kind(venue, name)
         if channel not in (*CHANNELS, ALL):
             raise InvalidFault(f"channel must be one of rest, stream, all, not {channel!r}")

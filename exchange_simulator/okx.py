@@ -41,15 +41,17 @@ SUSPENDED_MS = 7 * DAY_MS  # how long a delisted pair is still shown, as suspend
 class Okx:
     """The venue: a market and the clock it is seen by. Its requests are counted by endpoint.
 
-    `limit_factor` multiplies OKX's limits, for tests that ask for years of bars at once.
+    `limit_clock` is that of their windows; `limit_factor` multiplies OKX's limits, for tests that ask for years of bars at once.
     """
 
-    def __init__(self, market: VenueMarket, clock: Clock, wall_clock: Clock, limit_factor: int = 1):
+    def __init__(
+        self, market: VenueMarket, clock: Clock, limit_clock: Clock, limit_factor: int = 1
+    ):
         self.market = market
         self.clock = clock
         self.requests = {
             endpoint.path: RequestWeight(
-                wall_clock, endpoint.limit * limit_factor, window_ms=LIMIT_WINDOW_MS
+                limit_clock, endpoint.limit * limit_factor, window_ms=LIMIT_WINDOW_MS
             )
             for endpoint in ENDPOINTS
         }

@@ -58,6 +58,7 @@ class OkxStreams:
         self,
         venue: Okx,
         wall_clock: Clock,
+        limit_clock: Clock,
         faults: Faults,
         counts: StreamCounts,
         pulse_seconds: float,
@@ -66,10 +67,10 @@ class OkxStreams:
         limit_factor: int = 1,
     ):
         self._venue = venue
-        self._wall_clock = wall_clock
+        self._limit_clock = limit_clock
         self._idle_seconds = idle_seconds
         self._connections = RequestWeight(
-            wall_clock, CONNECTIONS_A_SECOND * limit_factor, window_ms=1000
+            limit_clock, CONNECTIONS_A_SECOND * limit_factor, window_ms=1000
         )
         self._limit_factor = limit_factor
         self._requests: WeakKeyDictionary[StreamConnection, RequestWeight] = WeakKeyDictionary()
@@ -109,7 +110,7 @@ class OkxStreams:
         self._paths[connection] = request.path.rsplit("/", 1)[1]
         self._ids[connection] = secrets.token_hex(4)
         limit = REQUESTS_AN_HOUR * self._limit_factor
-        self._requests[connection] = RequestWeight(self._wall_clock, limit, window_ms=HOUR_MS)
+        self._requests[connection] = RequestWeight(self._limit_clock, limit, window_ms=HOUR_MS)
 
     def receive_frame(self, connection: StreamConnection) -> None:
         """Any number is allowed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,65 +22,75 @@ from exchange_simulator.faults import Faults
 from exchange_simulator.market import Market
 from exchange_simulator.okx import Okx, add_okx
 from exchange_simulator.okx_streams import IDLE_SECONDS, OkxStreams
-from exchange_simulator.request_weight import DEFAULT_LIMIT, RequestWeight
-from exchange_simulator.traffic import Traffic
+from exchange_simulator.request_weight import BINANCE_LIMIT, Bans, RequestWeight
+from exchange_simulator.rest_faults import rest_faults
+from exchange_simulator.traffic import Traffic, count
+from exchange_simulator.venue_limits import VenueLimits
 from exchange_simulator.venue_market import VenueMarket
 
 HOST = "127.0.0.1"
 START_SECONDS = 10.0
 SHUTDOWN_SECONDS = 2.0  # for requests that a fault leaves without an answer
-PULSE_SECONDS = 1.0
-BINANCE_STREAM_TIMES = BinanceStreamTimes()
 
 log = logging.getLogger(__name__)
 
 
-def create_simulator(
-    market: Market,
-    clock: Clock,
-    *,
-    faults: Faults | None = None,
-    weight_limit: int = DEFAULT_LIMIT,
-    okx_limit_factor: int = 1,
-    coingecko_limit: int = coingecko.DEFAULT_LIMIT,
-    pulse_seconds: float = PULSE_SECONDS,
-    binance_stream_times: BinanceStreamTimes = BINANCE_STREAM_TIMES,
-    okx_idle_seconds: float = IDLE_SECONDS,
-) -> web.Application:
-    """The exchange on `market`, whose time is `clock`'s, with the `faults` that are on.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What of the venues can be set.
 
     `weight_limit` is Binance's a minute, `coingecko_limit` CoinGecko's in requests;
-    `okx_limit_factor` multiplies OKX's limits, which differ by endpoint. Streams send at every
+    `okx_limit_factor` multiplies OKX's limits, which differ by endpoint. The windows of all of
+    them are those of `limit_clock`, real time unless given. Streams send at every
     `pulse_seconds` of real time.
     """
+
+    weight_limit: int = BINANCE_LIMIT
+    okx_limit_factor: int = 1
+    coingecko_limit: int = coingecko.DEFAULT_LIMIT
+    limit_clock: Clock = field(default_factory=SystemClock)
+    pulse_seconds: float = 1.0
+    binance_stream_times: BinanceStreamTimes = field(default_factory=BinanceStreamTimes)
+    okx_idle_seconds: float = IDLE_SECONDS
+
+
+def create_simulator(
+    market: Market, clock: Clock, faults: Faults, settings: Settings
+) -> web.Application:
+    """The exchange on `market`, whose time is `clock`'s, with the `faults` that are on."""
     wall_clock = SystemClock()
-    faults = faults or Faults(clock, wall_clock)
     traffic = Traffic()
 
     def seen_by(venue: str, channel: str) -> VenueMarket:
         return VenueMarket(market, faults, venue, channel)
 
-    weight = RequestWeight(wall_clock, weight_limit)
-    # Faults belong here, as a middleware after `answer_in_json`: it sees every request of every
-    # venue before its handler, and can delay, refuse or spoil the answer.
-    middlewares: list[Middleware] = [answer_in_json]
+    limit_clock, factor = settings.limit_clock, settings.okx_limit_factor
+    weight, bans = RequestWeight(limit_clock, settings.weight_limit), Bans(limit_clock)
+    binance = Binance(seen_by("binance", "rest"), clock, weight, bans)
+    okx = Okx(seen_by("okx", "rest"), clock, limit_clock, factor)
+    coingecko_requests = RequestWeight(limit_clock, settings.coingecko_limit)
+
+    middlewares: list[Middleware] = [
+        count(traffic), answer_in_json, rest_faults(faults, wall_clock)
+    ]  # fmt: skip
     app = web.Application(middlewares=middlewares)
-    add_binance(app, Binance(seen_by("binance", "rest"), clock, weight))
-    add_okx(app, Okx(seen_by("okx", "rest"), clock, wall_clock, okx_limit_factor))
-    coingecko_requests = RequestWeight(wall_clock, coingecko_limit)
+    add_binance(app, binance)
+    add_okx(app, okx)
     coingecko.add_coingecko(
         app, coingecko.CoinGecko(seen_by("coingecko", "rest"), clock, coingecko_requests)
     )
     OkxStreams(
-        Okx(seen_by("okx", "stream"), clock, wall_clock),
-        wall_clock, faults, traffic.of("okx").streams, pulse_seconds,
-        idle_seconds=okx_idle_seconds, limit_factor=okx_limit_factor,
+        Okx(seen_by("okx", "stream"), clock, limit_clock),
+        wall_clock, limit_clock, faults, traffic.of("okx").streams, settings.pulse_seconds,
+        idle_seconds=settings.okx_idle_seconds, limit_factor=factor,
     ).add_routes(app)  # fmt: skip
     BinanceStreams(
-        Binance(seen_by("binance", "stream"), clock, weight),
-        wall_clock, faults, traffic.of("binance").streams, pulse_seconds, binance_stream_times,
+        Binance(seen_by("binance", "stream"), clock, weight, bans),
+        wall_clock, faults, traffic.of("binance").streams, settings.pulse_seconds,
+        settings.binance_stream_times,
     ).add_routes(app)  # fmt: skip
-    Control(market, clock, weight).add_routes(app)
+    limits = VenueLimits(weight, bans, okx.requests, coingecko_requests)
+    Control(market, clock, limits, traffic, faults).add_routes(app)
     return app
 
 
@@ -116,7 +127,7 @@ class SimulatorServer:
 
     Its address is `server.url`, without a slash at the end; CoinGecko's is `coingecko_url`.
     Its faults are switched by `server.faults`. Port 0 takes a free one; `options` are those of
-    `create_simulator`.
+    `Settings`.
     """
 
     def __init__(self, market: Market, clock: Clock, *, port: int = 0, **options: Any):
@@ -124,7 +135,7 @@ class SimulatorServer:
         self.clock = clock
         self.port = port
         self.faults = Faults(clock, SystemClock())
-        self._app = create_simulator(market, clock, faults=self.faults, **options)
+        self._app = create_simulator(market, clock, self.faults, Settings(**options))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="exchange-simulator", daemon=True)
         self._runner: web.AppRunner | None = None

@@ -6,6 +6,11 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from exchange_simulator.venue_paths import venue_path
+
 Json = Any
 
 
@@ -47,3 +52,20 @@ class Traffic:
             }
             for venue, traffic in self._venues.items()
         }
+
+
+def count(traffic: Traffic) -> Middleware:
+    """A middleware that counts the requests to the venues; it stands before all others."""
+
+    @web.middleware
+    async def count_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+        target = venue_path(request.path)
+        if target is None:
+            return await handler(request)
+        venue = traffic.of(target.venue)
+        venue.requests[target.endpoint] += 1
+        response = await handler(request)
+        venue.statuses[response.status] += 1
+        return response
+
+    return count_request
