@@ -21,7 +21,20 @@ NOW_MS = 1_717_245_296_789  # 2024-06-01T12:34:56.789Z, a Saturday
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 MINUTE_OF_NOW_MS = NOW_MS - NOW_MS % MINUTE_MS
 INTERVALS = ["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d", "1w"]
-KLINE_KEYS = ["t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q", "B"]  # in the order of a REST row
+KLINE_KEYS = [
+    "t",
+    "o",
+    "h",
+    "l",
+    "c",
+    "v",
+    "T",
+    "q",
+    "n",
+    "V",
+    "Q",
+    "B",
+]  # in the order of a REST row
 
 
 @pytest.fixture
@@ -65,7 +78,8 @@ def test_a_mini_ticker_is_what_rest_says(exchange: SimulatorServer):
     day = rest(exchange, "ticker/24hr", symbol="BTCUSDT")
     assert (event["e"], event["s"], event["E"]) == ("24hrMiniTicker", "BTCUSDT", NOW_MS)
     assert [event[key] for key in "cohlvq"] == [
-        day[key] for key in ["lastPrice", "openPrice", "highPrice", "lowPrice", "volume", "quoteVolume"]
+        day[key]
+        for key in ["lastPrice", "openPrice", "highPrice", "lowPrice", "volume", "quoteVolume"]
     ]
 
 
