@@ -8,51 +8,48 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import requests
-import urllib3
 from binance.client import Client
 from binance.exceptions import BinanceRequestException
-from requests.adapters import HTTPAdapter
 
 import binance_answers as answers
 from binance_answers import VENUE
 from domain import MINUTE_MS, Clock, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
-from errors import (
-    InvalidInput,
-    SourceBadAnswer,
-    SourceError,
-    SourceRefused,
-    SourceUnavailable,
-)
+from errors import SourceBadAnswer, SourceError, SourceRefused
+from rate_limiter import Limit, RateLimiter
 from source_answers import (
     BAD_KEY,
     GEO_BLOCKED,
     UNKNOWN_SYMBOL,
     Json,
+    ReadTicker,
     check_limit,
+    json_of,
     kline_range,
     rate_limited,
-    sound_tickers,
     status_failure,
     unknown_symbol,
 )
+from venue_fetcher import VenueFetcher, by_requests, check_keys, prepare_session
 
 # The first serves public data also where the second answers 451.
 PUBLIC_HOSTS = ("https://data-api.binance.vision", "https://api.binance.com")
-CONNECTIONS = 32  # requests' own pool keeps 10, fewer than there are threads
 
+WEIGHT = "weight"  # its one limit, of all endpoints together
+PRICES_WEIGHT, KLINES_WEIGHT, LISTING_WEIGHT = 4, 2, 20
 ROWS_A_PAGE = 1000
 LARGEST_DEPTH = 5000
 MOST_SYMBOLS_BY_NAME = 100  # beyond, the ticker of all symbols weighs no more (80)
 UNLISTED_KEPT_SECONDS = 3600.0
 DAY_OPENS_KEPT_SECONDS = 60.0
+LARGEST_COUNT = 10_000  # of symbols, where all are asked for
 FEW_SYMBOLS = 20  # up to here the 24-hour ticker weighs 2, and prices alone 4
 
 # Binance's error codes.
@@ -60,7 +57,13 @@ TOO_MANY_REQUESTS = -1003
 INVALID_SYMBOL = -1121
 KEY_REFUSED = frozenset({-1022, -2008, -2014, -2015})
 
+_BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")
 _SYMBOL = re.compile(r"[A-Z0-9._-]{1,20}")  # nothing that could change the meaning of a query
+
+
+def weight_limits(weight_a_minute: int) -> dict[str, Limit]:
+    """The venue's limit for a `RateLimiter`: 6,000 a minute by its own rules."""
+    return {WEIGHT: Limit(weight_a_minute, 60.0, margin_seconds=1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class UsedWeight:
     minute_ms: int
 
 
-class BinanceDataFetcher:
+class BinanceDataFetcher(VenueFetcher):
     """A `MarketSource` of Binance's spot market. Safe to share between threads.
 
     No network is touched at construction. `base_url` (scheme, host and port) replaces Binance's
@@ -89,13 +92,11 @@ class BinanceDataFetcher:
         base_url: str | None = None,
         clock: Clock,
         timeout_seconds: float = 4.0,
+        limiter: RateLimiter | None = None,
     ):
-        if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise InvalidInput("Binance's API key has characters that no key has.")
-        self._clock = clock
-        self._lock = threading.Lock()
+        super().__init__(VENUE, clock, limiter)
+        check_keys(VENUE, [api_key])
         self._used_weight: UsedWeight | None = None
-        self._dropped_rows = 0
         self._opens: dict[str, Decimal] = {}
         self._opens_until = 0.0
         self._unlisted: dict[str, float] = {}  # symbols, and until when that is believed
@@ -109,12 +110,6 @@ class BinanceDataFetcher:
         with self._lock:
             return self._used_weight
 
-    @property
-    def dropped_rows(self) -> int:
-        """How many bars and tickers were not sound, and so not served, since the start."""
-        with self._lock:
-            return self._dropped_rows
-
     def close(self) -> None:
         """Close the connections."""
         for client in self._clients:
@@ -125,7 +120,8 @@ class BinanceDataFetcher:
     def price(self, symbol: str) -> Ticker:
         """The latest price. Raises SourceError."""
         _check_symbol(symbol)
-        return answers.ticker(self._ask(lambda client: client.get_ticker(symbol=symbol)), symbol)
+        row = self._ask(_day_weight(1), lambda client: client.get_ticker(symbol=symbol))
+        return answers.ticker(row, symbol)
 
     def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
         """The latest prices of those symbols that the venue knows, in one call.
@@ -138,15 +134,11 @@ class BinanceDataFetcher:
         wanted = [symbol for symbol in dict.fromkeys(symbols) if self._may_be_listed(symbol)]
         opens = self._day_opens(wanted)
         rows = answers.rows_by_symbol(self._ticker_rows(wanted, opens)) if wanted else {}
+        read = answers.ticker if opens is None else self._read_price(opens)
+        tickers = self._sound_prices(symbols, wanted, rows, read)
         if opens is None:
-            tickers, unsound = sound_tickers(wanted, rows, answers.ticker)
             self._keep_day_opens(tickers)
-        else:
-            tickers, unsound = sound_tickers(wanted, rows, self._read_price(opens))
-        self._count_dropped(len(unsound))
-        if tickers:
-            return tickers
-        raise unsound[-1] if unsound else unknown_symbol(", ".join(symbols), VENUE)
+        return tickers
 
     def klines(
         self,
@@ -188,12 +180,15 @@ class BinanceDataFetcher:
         _check_symbol(symbol)
         check_limit(limit)
         levels = min(limit, LARGEST_DEPTH)
-        book = self._ask(lambda client: client.get_order_book(symbol=symbol, limit=levels))
+        book = self._ask(
+            _depth_weight(levels), lambda client: client.get_order_book(symbol=symbol, limit=levels)
+        )
         return answers.order_book(book, symbol, self._clock.now_ms())
 
     def instruments(self) -> dict[str, VenueInstrument]:
         """Every symbol of the venue with its trading rules. Raises SourceError."""
-        return answers.instruments(self._ask(lambda client: client.get_exchange_info()))
+        listing = self._ask(LISTING_WEIGHT, lambda client: client.get_exchange_info())
+        return answers.instruments(listing)
 
     # ------------------------------------------------------------------------------- tickers
 
@@ -204,18 +199,21 @@ class BinanceDataFetcher:
         if len(symbols) <= MOST_SYMBOLS_BY_NAME:
             names = json.dumps(symbols, separators=(",", ":"))
             try:
-                return self._rows_of(opens, symbols=names)
+                return self._rows_of(opens, len(symbols), symbols=names)
             except SourceRefused as refusal:
                 if refusal.code != UNKNOWN_SYMBOL:
                     raise
-        rows = self._rows_of(opens)
+        rows = self._rows_of(opens, LARGEST_COUNT)
         self._remember_unlisted(set(symbols) - answers.rows_by_symbol(rows).keys())
         return rows
 
-    def _rows_of(self, opens: Mapping[str, Decimal] | None, **query: str) -> list[Json]:
+    def _rows_of(self, opens: Mapping[str, Decimal] | None, count: int, **query: str) -> list[Json]:
         if opens is None:
-            return answers.rows(self._ask(lambda client: client.get_ticker(**query)))
-        return answers.rows(self._ask(lambda client: client.get_symbol_ticker(**query)))
+            weight = _day_weight(count)
+            return answers.rows(self._ask(weight, lambda client: client.get_ticker(**query)))
+        return answers.rows(
+            self._ask(PRICES_WEIGHT, lambda client: client.get_symbol_ticker(**query))
+        )
 
     def _day_opens(self, symbols: Sequence[str]) -> dict[str, Decimal] | None:
         """The prices of 24 hours ago, had within the last minute; None unless of every symbol.
@@ -229,7 +227,7 @@ class BinanceDataFetcher:
                 return None
             return {symbol: self._opens[symbol] for symbol in symbols}
 
-    def _read_price(self, opens: Mapping[str, Decimal]) -> Callable[[Json, str], Ticker]:
+    def _read_price(self, opens: Mapping[str, Decimal]) -> ReadTicker:
         now_ms = self._clock.now_ms()
         return lambda row, symbol: answers.latest_price(row, symbol, opens[symbol], now_ms)
 
@@ -295,19 +293,16 @@ class BinanceDataFetcher:
         self, symbol: str, interval: Interval, size: int, start_ms: int | None, end_ms: int
     ) -> list[Json]:
         page = self._ask(
+            KLINES_WEIGHT,
             lambda client: client.get_klines(
                 symbol=symbol,
                 interval=interval.value,
                 limit=size,
                 startTime=start_ms,
                 endTime=end_ms - 1,  # the venue's end is inclusive
-            )
+            ),
         )
         return answers.rows(page)[:size]
-
-    def _count_dropped(self, rows: int) -> None:
-        with self._lock:
-            self._dropped_rows += rows
 
     # ------------------------------------------------------------------------- the connection
 
@@ -317,9 +312,7 @@ class BinanceDataFetcher:
         requests_params = {"timeout": timeout_seconds, "allow_redirects": False}
         client = Client(api_key, api_secret, requests_params=requests_params, ping=False)
         client.API_URL = host.rstrip("/") + "/api"
-        for scheme in ("http://", "https://"):
-            client.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0))
-        client.session.hooks["response"].append(self._examine)
+        prepare_session(client.session, self._examine)
         return client
 
     def _examine(self, response: requests.Response, **_: Any) -> None:
@@ -335,6 +328,8 @@ class BinanceDataFetcher:
             raise failure_of(response)
 
     def _note_weight(self, weight: int) -> None:
+        if self._limiter is not None:
+            self._limiter.observe(WEIGHT, weight)
         minute_ms = time.time_ns() // 1_000_000 // MINUTE_MS * MINUTE_MS
         with self._lock:
             known = self._used_weight
@@ -342,13 +337,14 @@ class BinanceDataFetcher:
             if known is None or known.minute_ms != minute_ms or known.weight < weight:
                 self._used_weight = UsedWeight(weight, minute_ms)
 
-    def _ask(self, question: Callable[[Any], Json]) -> Json:
+    def _ask(self, weight: int, question: Callable[[Any], Json]) -> Json:
         """The venue's answer, from the first host that serves this place. Raises SourceError."""
         first, blocked = self._serving, None
         for turn in range(len(self._clients)):
             index = (first + turn) % len(self._clients)
             try:
-                answer = _answer(self._clients[index], question)
+                client = self._clients[index]
+                answer = self._in_turn(WEIGHT, weight, partial(_answer, client, question))
             except SourceRefused as refusal:
                 if refusal.code != GEO_BLOCKED:
                     raise
@@ -363,14 +359,18 @@ class BinanceDataFetcher:
 def _answer(client: Any, question: Callable[[Any], Json]) -> Json:
     """One client's answer, with whatever requests and the SDK raise turned into SourceErrors."""
     try:
-        return question(client)
-    except requests.Timeout as error:
-        raise SourceUnavailable("Binance did not answer in time.") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        kind = type(error).__name__
-        raise SourceUnavailable(f"Binance cannot be reached ({kind}).") from error
+        return by_requests(VENUE, lambda: question(client))
     except (BinanceRequestException, RecursionError) as error:
         raise SourceBadAnswer("Binance's answer is not JSON.") from error
+
+
+def _day_weight(count: int) -> int:
+    """What the 24-hour tickers of `count` symbols weigh."""
+    return 2 if count <= FEW_SYMBOLS else 40 if count <= MOST_SYMBOLS_BY_NAME else 80
+
+
+def _depth_weight(levels: int) -> int:
+    return 5 if levels <= 100 else 25 if levels <= 500 else 50 if levels <= 1000 else 250
 
 
 def failure_of(response: requests.Response) -> SourceError:
@@ -378,8 +378,8 @@ def failure_of(response: requests.Response) -> SourceError:
     status = response.status_code
     code, words = _error_body(response)
     retry_after = response.headers.get("Retry-After")
-    if code == TOO_MANY_REQUESTS:
-        return rate_limited(status, retry_after, VENUE)
+    if code == TOO_MANY_REQUESTS or status == 418:
+        return rate_limited(status, retry_after or _ban_seconds(words), VENUE)
     if failure := status_failure(status, retry_after, VENUE):
         return failure
     if status == 401 or code in KEY_REFUSED:
@@ -391,12 +391,17 @@ def failure_of(response: requests.Response) -> SourceError:
     return SourceBadAnswer(f"Binance's answer (HTTP {status}) is not one of its own.")
 
 
+def _ban_seconds(words: str) -> str | None:
+    """Of "… IP(1.2.3.4) banned until 1573672589000. …", how long that is from now."""
+    until = _BANNED_UNTIL.search(words)
+    if until is None:
+        return None
+    return str(max(0, -(-(int(until[1]) - time.time_ns() // 1_000_000) // 1000)))
+
+
 def _error_body(response: requests.Response) -> tuple[int | None, str]:
     """Code and message of Binance's `{"code": …, "msg": …}`, if the body is one."""
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None, ""
+    body = json_of(response.content)
     code = body.get("code") if isinstance(body, dict) else None
     if type(code) is not int:
         return None, ""

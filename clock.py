@@ -17,6 +17,32 @@ class SystemClock:
         return max(0.0, (time_ms - self.now_ms()) / 1000)
 
 
+class SteadyClock:
+    """The wall clock as it was at the start, gone on evenly: nobody sets it back or ahead.
+
+    Ages and time-outs are counted by it, so that a clock that is set back makes nothing young
+    again. It goes on while the machine sleeps, where the system has such a clock.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ms = time.time_ns() // 1_000_000 - _since_boot_ms()
+
+    def now_ms(self) -> int:
+        """Milliseconds UTC, by the wall clock at the start."""
+        return self._offset_ms + _since_boot_ms()
+
+    def wall_seconds_until(self, time_ms: int) -> float:
+        """Seconds of real time until `time_ms`."""
+        return max(0.0, (time_ms - self.now_ms()) / 1000)
+
+
+def _since_boot_ms() -> int:
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)  # Linux alone has it
+    if boot_time is None:
+        return time.monotonic_ns() // 1_000_000
+    return time.clock_gettime_ns(boot_time) // 1_000_000
+
+
 class AcceleratedClock:
     """A clock that shows `start_ms` at the wall time `wall_start_ms` and runs `speed` times as fast.
 

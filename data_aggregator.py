@@ -7,84 +7,39 @@ up: what cannot be had is an error that says what each source said, or an old va
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
-from clock import SystemClock
+from clock import SteadyClock
+from data_alerts import DataAlerts
+from data_cache import DataCache, NoDataCache
 from database import Database
-from domain import (
-    Clock,
-    Coin,
-    CoinMarket,
-    Interval,
-    KlineSeries,
-    OrderBook,
-    Ticker,
-)
-from errors import InvalidInput, NotFound, SourceError, SourceUnavailable
+from depth_routing import DepthRouting
+from domain import Clock, Coin, Interval, OrderBook, Ticker
+from errors import SourceError, SourceUnavailable
+from kline_routing import History, KlineAnswer, KlineQuestion, KlineRouting
 from kline_store import Coverage, KlineStore
 from latest_prices import KnownPrice, LatestPrices
-from market_sources import (
-    UNKNOWN_SYMBOL,
-    MarketSource,
-    PriceSource,
-    SourceHealth,
-    SourceMonitor,
-    all_failed,
-    venue_symbols,
-)
+from market_sources import MarketSource, PriceSource, venue_symbols
+from price_check import Finding, PriceCheck
+from price_routing import PriceRouting
 from repositories import coins as coin_rows
-from single_flight import SingleFlight
+from source_health import SourceHealth, SourceMonitor
+from source_report import SourceReport, report_of
 from venue_listings import VenueListings
 
-MOST_BARS_A_REQUEST = 1_100_000
-WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
-# A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
-SETTLING_MS = 5_000
+SOURCE_BUDGET_SECONDS = 5.0  # that a live question may take in all, unless the app says otherwise
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class KlineQuestion:
-    """Which bars: up to `limit` from `start_ms`, or the last before `end_ms`, or the latest."""
-
-    interval: Interval
-    start_ms: int | None
-    end_ms: int | None
-    limit: int
-    include_open: bool
-
-    def bounds(self, forming: int) -> tuple[int | None, int]:
-        """Open times first ≤ t < stop; no first for the last bars; `forming` opens the open bar."""
-        stop = forming + 1 if self.end_ms is None else max(0, self.interval.ceil(self.end_ms))
-        if self.start_ms is None:
-            return None, stop
-        first = self.interval.ceil(max(self.start_ms, 0))
-        return first, min(stop, first + self.limit * self.interval.milliseconds)
-
-
-@dataclass(frozen=True, slots=True)
-class KlineAnswer:
-    """Bars, and whether they may lack the newest ones because no source answered."""
-
-    series: KlineSeries
-    stale: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """How much of a range could be had: the bars that no source was there to answer for."""
-
-    source: str
-    unanswered_bars: int
-    failure: SourceError | None
+Source = TypeVar("Source")
 
 
 class MultiSourceDataAggregator:
-    """One voice for all sources. `clock` is the market's time, `wall_clock` that of ages."""
+    """One voice for all sources. `clock` is the market's time, `wall_clock` that of ages.
+
+    `compare_every_seconds` is how often all sources are asked for prices, to hold them against
+    each other (never by default); `on_change` is called when a source's state has changed or
+    there is a new data alert.
+    """
 
     def __init__(
         self,
@@ -96,26 +51,59 @@ class MultiSourceDataAggregator:
         wall_clock: Clock | None = None,
         price_ttl_seconds: float = 10.0,
         price_sources: Mapping[str, PriceSource] | None = None,
+        cache: DataCache | None = None,
+        check: PriceCheck | None = None,
+        budget_seconds: float = SOURCE_BUDGET_SECONDS,
+        compare_every_seconds: float | None = None,
+        on_change: Callable[[], None] = lambda: None,
     ):
+        wall_clock = wall_clock or SteadyClock()
+        cache = cache or NoDataCache()
         self._database = database
-        self._sources = sources
         self._price_sources: dict[str, PriceSource] = {**sources, **(price_sources or {})}
         self._priority = priority
-        self._clock = clock
-        self._wall_clock = wall_clock or SystemClock()
-        self._store = KlineStore(database)
-        self._kline_flights: dict[tuple[str, Interval], SingleFlight] = {}
-        self._kline_flights_lock = threading.Lock()
-        self._monitor = SourceMonitor(self._price_sources, self._wall_clock)
+        self.alerts = DataAlerts(database, wall_clock, on_change)
+        self._monitor = SourceMonitor(
+            self._price_sources, wall_clock, on_change=on_change, on_down=self._tell_down
+        )
+        asked_for_prices = _in_order(self._price_sources, priority["price"])
         self.latest = LatestPrices(
-            database,
-            [self._price_sources[n] for n in priority["price"] if n in self._price_sources],
-            self._monitor,
-            self._wall_clock,
+            [source.name for source in asked_for_prices],
+            wall_clock,
             price_ttl_seconds,
+            check=check,
+            tell=self.alerts.tell,
+            cache=cache,
+            coins=lambda: coin_rows.symbols(database.connection),
+        )
+        self._prices = PriceRouting(
+            database,
+            asked_for_prices,
+            self._monitor,
+            self.latest,
+            clock,
+            wall_clock,
+            ttl_seconds=price_ttl_seconds,
+            budget_seconds=budget_seconds,
+            compare_every_seconds=compare_every_seconds,
+        )
+        self._klines = KlineRouting(
+            KlineStore(database),
+            _in_order(sources, priority.get("klines", ())),
+            self._monitor,
+            clock,
+            budget_seconds,
+            self.alerts.tell,
+        )
+        self._depth = DepthRouting(
+            _in_order(sources, priority.get("depth", ())),
+            self._monitor,
+            cache,
+            wall_clock,
+            budget_seconds,
         )
         self.venues = VenueListings(
-            database, sources, priority["price"][0], self._monitor, self._wall_clock
+            database, sources, priority["price"][0], self._monitor, wall_clock
         )
 
     # ------------------------------------------------------------------------------- prices
@@ -129,10 +117,18 @@ class MultiSourceDataAggregator:
         return prices[coin.symbol].ticker
 
     def get_prices(
-        self, symbols: Iterable[str], max_age_seconds: float | None = None
+        self,
+        symbols: Iterable[str],
+        max_age_seconds: float | None = None,
+        stale_seconds: float = 0.0,
     ) -> dict[str, KnownPrice]:
-        """Prices not older than `max_age_seconds`; see `LatestPrices.get`."""
-        return self.latest.get(symbols, max_age_seconds)
+        """Prices not older than `max_age_seconds` (the price TTL where none is given).
+
+        With `stale_seconds`, a coin that no source prices has its last good price while that is
+        not older, its ticker flagged as stale; without, it is left out. Raises SourceError when
+        every source failed and there is nothing.
+        """
+        return self._prices.get(symbols, max_age_seconds, stale_seconds)
 
     # ------------------------------------------------------------------------------- klines
 
@@ -153,50 +149,9 @@ class MultiSourceDataAggregator:
         coin, or listed nowhere), SourceError (nothing at all).
         """
         coin = coin_rows.get(self._database.connection, symbol)
-        question = KlineQuestion(interval, start_ms, end_ms, limit, include_open)
-        failures: list[SourceError] = []
-        stale: KlineSeries | None = None
-        for source in self._kline_sources(coin):
-            series, failure = self._klines_of(coin, source, question)
-            if failure is None:
-                return KlineAnswer(series)
-            failures.append(failure)
-            if stale is None and len(series):
-                stale = series
-        if not failures:
-            stale = self._stored_klines(coin, question)
-        if stale is not None and len(stale):
-            return KlineAnswer(stale, stale=True)
-        failures = [failure for failure in failures if failure.code != UNKNOWN_SYMBOL]
-        if len(failures) == 1:
-            raise failures[0]
-        raise all_failed(f"candles of {coin.symbol}", failures) if failures else _not_listed(coin)
-
-    def _klines_of(
-        self, coin: Coin, source: MarketSource, question: KlineQuestion
-    ) -> tuple[KlineSeries, SourceError | None]:
-        """One source's answer, or what is stored of it and why the rest may be missing."""
-        interval, limit = question.interval, question.limit
-        forming = interval.floor(self._clock.now_ms())  # where the bar opens that is still open
-        first, stop = question.bounds(forming)
-        if first is None:
-            series, failure = self._last_bars(coin, source, interval, min(stop, forming), limit)
-        else:
-            failure = self._fill(coin, source, interval, first, min(stop, forming))
-            series = self._store.read(coin, source.name, interval, first, min(stop, forming))
-        reaches_forming = (first or 0) <= forming < stop
-        if question.include_open and reaches_forming and failure is None:
-            series = self._with_open_bar(source, coin, series, forming, limit)
-        return series, failure
-
-    def _stored_klines(self, coin: Coin, question: KlineQuestion) -> KlineSeries:
-        """What was imported of a coin that no source lists."""
-        forming = question.interval.floor(self._clock.now_ms())
-        first, stop = question.bounds(forming)
-        name, interval = self.kline_source_name(), question.interval
-        if first is None:
-            return self._store.read_last(coin, name, interval, min(stop, forming), question.limit)
-        return self._store.read(coin, name, interval, first, min(stop, forming))
+        return self._klines.get(
+            coin, KlineQuestion(interval, start_ms, end_ms, limit, include_open)
+        )
 
     def fetch_history(
         self,
@@ -206,183 +161,25 @@ class MultiSourceDataAggregator:
         end_ms: int,
         progress: Callable[[float], None] | None = None,
     ) -> History:
-        """Bring the closed bars with start_ms ≤ open_time < end_ms into the store."""
-        first = interval.ceil(start_ms)
-        stop = min(end_ms, interval.floor(self._clock.now_ms()))
-        source = next(iter(self._kline_sources(coin)), None)
-        name = source.name if source is not None else self.kline_source_name()
-        failure = self._fill(coin, source, interval, first, stop, progress)
-        if failure is None:
-            return History(name, 0, None)
-        unknown = self._store.missing(coin, name, interval, first, stop)
-        bars = sum(-(-(end - start) // interval.milliseconds) for start, end in unknown)
-        return History(name, bars, failure)
+        """Bring the closed bars with start_ms ≤ open_time < end_ms into the store.
+
+        Of the first source that answers for all of them: see `KlineRouting.fetch_history`.
+        """
+        return self._klines.fetch_history(coin, interval, start_ms, end_ms, progress)
 
     def kline_source_name(self) -> str:
         """The source whose klines come first."""
-        return self._priority["klines"][0]
+        return self._klines.first_source()
 
     def coverage(self, coin: Coin, interval: Interval) -> Coverage | None:
         """What is stored of a coin, of the first source that has any."""
-        for name in self._priority["klines"]:
-            found = self._store.coverage(coin, name, interval)
-            if found is not None:
-                return found
-        return None
-
-    def _last_bars(
-        self, coin: Coin, source: MarketSource, interval: Interval, stop: int, limit: int
-    ) -> tuple[KlineSeries, SourceError | None]:
-        """The last `limit` closed bars before `stop`, and why the newest may be missing.
-
-        Where the exchange made fewer in that time, those before its gaps.
-        """
-        first, wanted, name = stop, limit, source.name
-        for turn in range(1 + WIDENINGS):
-            first = max(0, first - wanted * 4**turn * interval.milliseconds)
-            failure = self._fill(coin, source, interval, first, stop)
-            if failure is not None:
-                return self._store.read_last(coin, name, interval, stop, limit), failure
-            series = self._store.read(coin, name, interval, first, stop)
-            wanted = limit - len(series)
-            if wanted <= 0 or first == 0:
-                break
-        return series.slice(max(0, len(series) - limit), len(series)), None
-
-    def _kline_sources(self, coin: Coin) -> list[MarketSource]:
-        """The sources that list the coin, first choice first."""
-        return [
-            source for source in self._sources_for("klines") if venue_symbols(source.name, [coin])
-        ]
-
-    def _fill(
-        self,
-        coin: Coin,
-        source: MarketSource | None,
-        interval: Interval,
-        first: int,
-        stop: int,
-        progress: Callable[[float], None] | None = None,
-    ) -> SourceError | None:
-        """Fetch what the store lacks of [first, stop); the error when that could not be done."""
-        if first >= stop:
-            return None
-        if (stop - first) // interval.milliseconds > MOST_BARS_A_REQUEST:
-            raise InvalidInput(
-                f"That is more than {MOST_BARS_A_REQUEST:,} bars.", code="range_too_long"
-            )
-        if source is None:
-            return SourceUnavailable(f"No source of klines lists {coin.symbol}.")
-        if not self._store.missing(coin, source.name, interval, first, stop):
-            return None
-
-        def fetch_missing() -> None:
-            for start, end in self._store.missing(coin, source.name, interval, first, stop):
-                self._fetch_klines(coin, source, interval, start, end, progress)
-
-        try:
-            self._kline_flight(coin.symbol, interval).run(fetch_missing)
-        except SourceError as error:
-            return error
-        return None
-
-    def _fetch_klines(
-        self,
-        coin: Coin,
-        source: MarketSource,
-        interval: Interval,
-        start: int,
-        end: int,
-        progress: Callable[[float], None] | None,
-    ) -> None:
-        """Fetch [start, end) in stretches, each stored before the next is asked for."""
-        (venue_symbol,) = venue_symbols(source.name, [coin])
-        stretch = 10_000 * interval.milliseconds
-        for at in range(start, end, stretch):
-            until = min(at + stretch, end)
-            dropped = source.dropped_rows
-            series = self._ask_klines(source, venue_symbol, interval, at, until)
-            settled = interval.floor(self._clock.now_ms() - SETTLING_MS)
-            known_until = min(until, settled) if source.dropped_rows == dropped else at
-            self._store.store(coin, series.closed(), (at, known_until))
-            if progress is not None:
-                progress((until - start) / (end - start))
-
-    def _ask_klines(
-        self, source: MarketSource, venue_symbol: str, interval: Interval,
-        start_ms: int, end_ms: int | None,
-    ) -> KlineSeries:  # fmt: skip
-        return self._monitor.ask(
-            source, lambda: source.klines(venue_symbol, interval, start_ms, end_ms, None)
-        )
-
-    def _with_open_bar(
-        self, source: MarketSource, coin: Coin, series: KlineSeries, forming: int, limit: int
-    ) -> KlineSeries:
-        """The last `limit` of `series` and the bar that opened at `forming`."""
-        interval = series.interval
-        (venue_symbol,) = venue_symbols(source.name, [coin])
-        try:
-            newest = self._monitor.ask(
-                source, lambda: source.klines(venue_symbol, interval, forming, None, 1)
-            )
-        except SourceError:
-            return series  # the closed bars are right without it
-        bars = [*series, *(bar for bar in newest if bar.open_time == forming)]
-        return KlineSeries.from_klines(bars[-limit:], interval, source.name)
-
-    def _kline_flight(self, symbol: str, interval: Interval) -> SingleFlight:
-        with self._kline_flights_lock:
-            return self._kline_flights.setdefault((symbol, interval), SingleFlight())
-
-    # -------------------------------------------------------------- what traders are shown
-
-    def get_market_state(
-        self, symbols: Sequence[str], interval: Interval, history_bars: int, max_age_seconds: float
-    ) -> dict[str, CoinMarket]:
-        """One snapshot for a decision: a fresh price and the last closed bars of each coin.
-
-        A coin without a fresh price or with bars that are not up to date is left out.
-        Raises SourceError when no coin can be priced at all.
-        """
-        prices = self.get_prices(symbols, max_age_seconds)
-        market = {}
-        for symbol, price in prices.items():
-            try:
-                answer = self.get_klines(symbol, interval, limit=history_bars)
-            except SourceError as error:
-                log.warning("no klines of %s: %s", symbol, error.message)
-                continue
-            if answer.stale:
-                continue
-            market[symbol] = CoinMarket(
-                price=price.ticker.price,
-                klines=answer.series,
-                change_24h=price.ticker.change_24h,
-                source=price.ticker.source,
-                age_seconds=self.latest.age_seconds(price),
-            )
-        return market
+        return self._klines.coverage(coin, interval)
 
     # -------------------------------------------------------------------- depth and listings
 
     def get_depth(self, symbol: str, limit: int) -> OrderBook:
         """The order book of the first source that answers. Raises NotFound, SourceError."""
-        coin = coin_rows.get(self._database.connection, symbol)
-        failures: list[SourceError] = []
-        for source in self._sources_for("depth"):
-            for venue_symbol in venue_symbols(source.name, [coin]):
-                try:
-                    return self._ask_depth(source, venue_symbol, limit)
-                except SourceError as error:
-                    if error.code != UNKNOWN_SYMBOL:
-                        failures.append(error)
-        raise (
-            all_failed(f"the order book of {symbol}", failures) if failures else _not_listed(coin)
-        )
-
-    def _ask_depth(self, source: MarketSource, venue_symbol: str, limit: int) -> OrderBook:
-        return self._monitor.ask(source, lambda: source.depth(venue_symbol, limit))
+        return self._depth.get(coin_rows.get(self._database.connection, symbol), limit)
 
     def check_sources(self, coin: Coin) -> dict[str, Ticker | SourceError | None]:
         """What each source says of a coin now: its price, why not, or None without a symbol."""
@@ -405,9 +202,26 @@ class MultiSourceDataAggregator:
         """How each source has done."""
         return self._monitor.health()
 
-    def _sources_for(self, kind: str) -> list[MarketSource]:
-        return [self._sources[name] for name in self._priority[kind] if name in self._sources]
+    def sources(self) -> list[SourceReport]:
+        """Each source in full: its state, what it was asked lately, what it may be asked."""
+        return [
+            report_of(
+                source,
+                self._monitor.record(name),
+                self.latest.quarantined(name),
+                {
+                    kind: names.index(name) + 1
+                    for kind, names in self._priority.items()
+                    if name in names
+                },
+            )
+            for name, source in self._price_sources.items()
+        ]
+
+    def _tell_down(self, name: str, words: str) -> None:
+        self.alerts.tell([Finding("source_down", name, None, words)])
 
 
-def _not_listed(coin: Coin) -> NotFound:
-    return NotFound(f"No exchange lists {coin.symbol}.", code="not_listed")
+def _in_order(sources: Mapping[str, Source], names: Sequence[str]) -> list[Source]:
+    """Those of the sources that are named, in the order of their names."""
+    return [sources[name] for name in names if name in sources]

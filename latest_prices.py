@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
-from database import Database
-from domain import Clock, Coin, Ticker
-from errors import SourceError
-from market_sources import UNKNOWN_SYMBOL, PriceSource, SourceMonitor, all_failed, venue_symbols
-from repositories import coins
-from single_flight import SingleFlight
+from data_cache import DataCache, NoDataCache
+from domain import Clock, Ticker
+from kline_validation import is_decimal
+from price_check import Finding, PriceCheck
+from source_answers import is_time
 
-PRICE_PAUSE_SECONDS = {"coingecko": 30.0}  # between two questions: about 30 a minute in all
 YIELD_SECONDS = 3.0  # how long a pushed price gives way to one of a source that comes before
+KEPT_SECONDS = 30 * 24 * 3600.0  # a last price is better than none, and says how old it is
+PRICE = "price"  # the kind of cached value
+
+Tell = Callable[[Iterable[Finding]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,86 +35,63 @@ class KnownPrice:
 
 
 class LatestPrices:
-    """Asks `sources` in turn for what the ones before did not have; one question at a time.
+    """What is known of each coin's price; no source is asked here.
 
-    A price is fresh for `ttl_seconds` of `wall_clock` after its receipt.
+    A price is fresh for `ttl_seconds` of `wall_clock` after its receipt. `sources` are names, the
+    first choice first. Each price is held against `check`; what that finds goes to `tell`. The
+    last prices of an earlier start are read from `cache` at the first question.
     """
 
     def __init__(
         self,
-        database: Database,
-        sources: Sequence[PriceSource],
-        monitor: SourceMonitor,
+        sources: Sequence[str],
         wall_clock: Clock,
         ttl_seconds: float,
+        *,
+        check: PriceCheck | None = None,
+        tell: Tell = lambda findings: None,
+        cache: DataCache | None = None,
+        coins: Callable[[], Iterable[str]] = tuple,
     ):
-        self._database = database
-        self._sources = sources
-        self._monitor = monitor
+        self._sources = list(sources)
         self._wall_clock = wall_clock
-        self._price_ttl_seconds = ttl_seconds
-        self._prices: dict[str, KnownPrice] = {}
+        self._ttl_seconds = ttl_seconds
+        self._check = check or PriceCheck()
+        self._tell = tell
+        self._cache = cache or NoDataCache()
+        self._coins = coins
         self._lock = threading.Lock()
-        self._places = {source.name: place for place, source in enumerate(sources)}
-        self._price_flight = SingleFlight()
-        self._asked_prices_ms: dict[str, int] = {}
+        self._prices: dict[str, KnownPrice] = {}
+        self._unkept: set[str] = set()
+        self._is_restored = False
 
-    def get(
-        self, symbols: Iterable[str], max_age_seconds: float | None = None
-    ) -> dict[str, KnownPrice]:
-        """Prices not older than `max_age_seconds` (the price TTL where none is given).
-
-        A coin that no source prices is left out. Raises SourceError when every source failed.
-        """
-        wanted = list(dict.fromkeys(symbols))
-        limit = self._price_ttl_seconds if max_age_seconds is None else max_age_seconds
-        if self._old(wanted, limit):
-            self._price_flight.run(lambda: self._fetch_prices(wanted, limit))
-        wall_ms = self._wall_clock.now_ms()
-        known = {symbol: self._prices[symbol] for symbol in wanted if symbol in self._prices}
-        return {
-            symbol: price for symbol, price in known.items() if price.age_seconds(wall_ms) <= limit
-        }
+    # ------------------------------------------------------------------------------- reading
 
     def last_known(self, symbols: Iterable[str]) -> dict[str, KnownPrice]:
         """What is in memory, however old; no source is asked."""
-        return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
-
-    def receive(self, source: str, tickers: Mapping[str, Ticker]) -> dict[str, KnownPrice]:
-        """Take what a stream of `source` has pushed, by our symbols; returns what is taken.
-
-        Left out is what is no price, and what yields to a price that a source before has just had.
-        """
-        wall_ms = self._wall_clock.now_ms()
-        taken = {}
+        self._restore()
         with self._lock:
-            for symbol, ticker in tickers.items():
-                if not _is_price(ticker.price) or self._yields(source, symbol, wall_ms):
-                    continue
-                taken[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
-            self._prices.update(taken)
-        return taken
+            return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
 
-    def confirm(self, source: str, symbols: Iterable[str]) -> None:
-        """The stream of `source` lives, and these coins have not traded: their ages start anew."""
+    def younger_than(self, symbols: Iterable[str], seconds: float) -> dict[str, KnownPrice]:
+        """Those of the coins whose price is not older than that."""
+        known = self.last_known(symbols)
         wall_ms = self._wall_clock.now_ms()
-        with self._lock:
-            for symbol in symbols:
-                known = self._prices.get(symbol)
-                if known is not None and known.ticker.source == source:
-                    self._prices[symbol] = replace(known, received_ms=wall_ms)
+        return {
+            coin: price for coin, price in known.items() if price.age_seconds(wall_ms) <= seconds
+        }
 
-    def _yields(self, source: str, symbol: str, wall_ms: int) -> bool:
-        """Whether a source that comes before `source` has had a price just now."""
-        known = self._prices.get(symbol)
-        if known is None or known.age_seconds(wall_ms) > YIELD_SECONDS:
-            return False
-        last = len(self._places)
-        return self._places.get(known.ticker.source, last) < self._places.get(source, last)
+    def fresh_coins(self) -> list[str]:
+        """The coins whose prices are fresh."""
+        with self._lock:
+            prices = dict(self._prices)
+        return [symbol for symbol, price in prices.items() if not self.is_stale(price)]
 
     def newest(self) -> KnownPrice | None:
         """The price that was received last, of the source that most prices are from."""
-        prices = list(self._prices.values())
+        self._restore()
+        with self._lock:
+            prices = list(self._prices.values())
         sources = Counter(price.ticker.source for price in prices if not self.is_stale(price))
         if sources:
             (main, _), *_ = sources.most_common(1)
@@ -120,61 +100,121 @@ class LatestPrices:
 
     def is_stale(self, price: KnownPrice) -> bool:
         """Whether a price is older than a fresh one may be."""
-        return price.age_seconds(self._wall_clock.now_ms()) > self._price_ttl_seconds
+        return self.age_seconds(price) > self._ttl_seconds
 
     def age_seconds(self, price: KnownPrice) -> float:
         """Seconds since a price was received."""
         return price.age_seconds(self._wall_clock.now_ms())
 
-    def _old(self, symbols: Sequence[str], limit: float) -> list[str]:
+    def quarantined(self, source: str) -> list[str]:
+        """The coins whose prices of this source are not believed for now."""
+        with self._lock:
+            return self._check.quarantined(source)
+
+    # ------------------------------------------------------------------------------- writing
+
+    def receive(self, source: str, tickers: Mapping[str, Ticker]) -> dict[str, KnownPrice]:
+        """Take what a stream of `source` has pushed, by our symbols; returns what is taken.
+
+        Left out is what is not believed (no price, or in quarantine: see `price_check`), and what
+        yields to a price that a source before has just had.
+        """
+        return self._take(source, tickers, self._yields)
+
+    def take_answer(self, source: str, tickers: Mapping[str, Ticker]) -> dict[str, KnownPrice]:
+        """Take what a source has answered for want of a price; returns what is believed of it."""
+        return self._take(source, tickers, lambda source, symbol, wall_ms: False)
+
+    def confirm(self, source: str, symbols: Iterable[str]) -> None:
+        """The stream of `source` lives, and these coins have not traded: their ages start anew."""
         wall_ms = self._wall_clock.now_ms()
-        return [
-            symbol
-            for symbol in symbols
-            if symbol not in self._prices or self._prices[symbol].age_seconds(wall_ms) > limit
-        ]
+        with self._lock:
+            for symbol in symbols:
+                known = self._prices.get(symbol)
+                if known is None or known.ticker.source != source:
+                    continue
+                if not self._check.is_quarantined(source, symbol):
+                    self._prices[symbol] = replace(known, received_ms=wall_ms)
 
-    def _fetch_prices(self, wanted: Sequence[str], limit: float) -> None:
-        """Ask the sources in turn for what the ones before did not have."""
-        coins = self._coins(self._old(wanted, limit))  # who waited finds what was fetched meanwhile
-        missing = dict(coins)
-        failures: list[SourceError] = []
-        for source in self._sources:
-            names = venue_symbols(source.name, missing.values())
-            if not names or self._is_resting(source):
-                continue
-            try:
-                tickers = self._ask_prices(source, list(names))
-            except SourceError as error:
-                if error.code != UNKNOWN_SYMBOL:
-                    failures.append(error)
-                continue
-            wall_ms = self._wall_clock.now_ms()
-            for venue_symbol, ticker in tickers.items():
-                symbol = names[venue_symbol]
-                with self._lock:
-                    self._prices[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
-                del missing[symbol]
-        if failures and len(missing) == len(coins):
-            raise all_failed(f"prices of {', '.join(list(coins)[:5])}", failures)
+    def keep(self) -> None:
+        """Write to the cache what has changed since this was last called."""
+        with self._lock:
+            changed = {symbol: self._prices[symbol] for symbol in self._unkept}
+            self._unkept.clear()
+        by_source: dict[str, dict[str, Any]] = {}
+        for symbol, price in changed.items():
+            ticker = price.ticker
+            by_source.setdefault(ticker.source, {})[symbol] = {
+                "price": str(ticker.price), "time_ms": ticker.time_ms,
+                "change_24h": ticker.change_24h,
+            }  # fmt: skip
+        for source, values in by_source.items():
+            self._cache.put_many(PRICE, source, values, KEPT_SECONDS)
 
-    def _is_resting(self, source: PriceSource) -> bool:
-        """Whether a source with a small allowance was asked for prices just now; notes the time."""
-        pause = PRICE_PAUSE_SECONDS.get(source.name, 0.0)
-        now_ms = self._wall_clock.now_ms()
-        if now_ms < self._asked_prices_ms.get(source.name, -(10**15)) + pause * 1000:
-            return True
-        self._asked_prices_ms[source.name] = now_ms
-        return False
+    def _take(
+        self,
+        source: str,
+        tickers: Mapping[str, Ticker],
+        yields: Callable[[str, str, int], bool],
+    ) -> dict[str, KnownPrice]:
+        self._restore()
+        wall_ms = self._wall_clock.now_ms()
+        taken: dict[str, KnownPrice] = {}
+        findings: list[Finding] = []
+        with self._lock:
+            for symbol, ticker in tickers.items():
+                verdict = self._check.judge(source, symbol, ticker.price, wall_ms)
+                findings += verdict.findings
+                if verdict.believed and not yields(source, symbol, wall_ms):
+                    taken[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
+            self._prices.update(taken)
+            self._unkept.update(taken)
+        if findings:
+            self._tell(findings)
+        return taken
 
-    def _ask_prices(self, source: PriceSource, names: Sequence[str]) -> dict[str, Ticker]:
-        return self._monitor.ask(source, lambda: source.prices(names))
+    def _yields(self, source: str, symbol: str, wall_ms: int) -> bool:
+        """Whether a source that comes before `source` has had a price just now."""
+        known = self._prices.get(symbol)
+        if known is None or known.age_seconds(wall_ms) > YIELD_SECONDS:
+            return False
+        if self._check.is_quarantined(known.ticker.source, symbol):
+            return False
+        return self._place(known.ticker.source) < self._place(source)
 
-    def _coins(self, symbols: Sequence[str]) -> dict[str, Coin]:
-        """Those coins that there are, by symbol."""
-        found = coins.find_all(self._database.connection, symbols)
-        return {coin.symbol: coin for coin in found}
+    def _place(self, source: str) -> int:
+        return self._sources.index(source) if source in self._sources else len(self._sources)
+
+    def _restore(self) -> None:
+        """The prices of an earlier start, with the ages that they have by now."""
+        if self._is_restored:
+            return
+        self._is_restored = True
+        symbols = list(self._coins())
+        found: dict[str, KnownPrice] = {}
+        for source in reversed(self._sources):
+            for symbol, cached in self._cache.get_many(PRICE, source, symbols).items():
+                ticker = _cached_ticker(symbol, source, cached.value)
+                known = found.get(symbol)
+                if ticker is None or (known is not None and known.received_ms > cached.stored_ms):
+                    continue
+                # Never as young as one that was just received, whatever the clock did meanwhile.
+                received_ms = min(
+                    cached.stored_ms,
+                    self._wall_clock.now_ms() - int(self._ttl_seconds * 1000) - 1,
+                )
+                found[symbol] = KnownPrice(ticker, received_ms)
+        with self._lock:
+            self._prices = found | self._prices
 
 
-def _is_price(price: Decimal) -> bool:
-    return price.is_finite() and price > 0
+def _cached_ticker(symbol: str, source: str, value: Any) -> Ticker | None:
+    """A ticker of what `keep` has written; none of anything else."""
+    if not isinstance(value, dict):
+        return None
+    price, time_ms, change = value.get("price"), value.get("time_ms"), value.get("change_24h")
+    if not is_decimal(price) or Decimal(price) <= 0 or not is_time(time_ms):
+        return None
+    return Ticker(
+        symbol, Decimal(price), time_ms, source, change if isinstance(change, float) else None
+    )

@@ -7,9 +7,7 @@ leaves this module, no made-up value, and no key, which stands in the address of
 
 from __future__ import annotations
 
-import json
 import re
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,34 +16,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-import urllib3
 from pycoingecko import CoinGeckoAPI
-from requests.adapters import HTTPAdapter
 
 from domain import MINUTE_MS, Clock, Ticker
-from errors import (
-    InvalidInput,
-    SourceBadAnswer,
-    SourceError,
-    SourceRefused,
-    SourceUnavailable,
-)
+from errors import SourceBadAnswer, SourceError, SourceRefused
+from rate_limiter import Limit, RateLimiter
 from source_answers import (
     BAD_KEY,
     LATEST_MS,
     UNKNOWN_SYMBOL,
     Json,
     check_limit,
+    json_of,
     rate_limited,
-    sound_tickers,
     status_failure,
-    unknown_symbol,
 )
+from venue_fetcher import VenueFetcher, by_requests, check_keys, prepare_session
 
 VENUE = "CoinGecko"
 PUBLIC_HOST = "https://api.coingecko.com"
 PRO_HOSTNAME = "pro-api.coingecko.com"
-CONNECTIONS = 16
+REQUESTS = "requests"  # its one limit, of all endpoints together
 COINS_A_PAGE = 250
 CURRENCY = "usd"
 OLDEST_PRICE_MS = 15 * MINUTE_MS  # it goes on to list dead coins at their last price
@@ -54,6 +45,11 @@ OLDEST_PRICE_MS = 15 * MINUTE_MS  # it goes on to list dead coins at their last 
 ABOUT_THE_KEY = frozenset({10002, 10005, 10010, 10011})
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")  # a comma would be two
+
+
+def request_limits(requests_a_minute: int) -> dict[str, Limit]:
+    """The venue's limit for a `RateLimiter`: about 30 a minute with a demo key."""
+    return {REQUESTS: Limit(requests_a_minute, 60.0, margin_seconds=1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class CoinListing:
     market_cap_rank: int | None
 
 
-class MarketDataFetcher:
+class MarketDataFetcher(VenueFetcher):
     """A source of prices in USD and the directory of all coins. Safe to share between threads.
 
     No network is touched at construction. `base_url` (scheme, host, port, and a path if any)
@@ -84,20 +80,12 @@ class MarketDataFetcher:
         base_url: str | None = None,
         clock: Clock,
         timeout_seconds: float = 4.0,
+        limiter: RateLimiter | None = None,
     ):
-        if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise InvalidInput("CoinGecko's API key has characters that no key has.")
-        self._clock = clock
+        super().__init__(VENUE, clock, limiter)
+        check_keys(VENUE, [api_key])
         self._api_key = api_key or ""
-        self._lock = threading.Lock()
-        self._dropped_rows = 0
         self._client = self._new_client(base_url or PUBLIC_HOST, timeout_seconds)
-
-    @property
-    def dropped_rows(self) -> int:
-        """How many prices and listings were not sound, and so not served, since the start."""
-        with self._lock:
-            return self._dropped_rows
 
     def close(self) -> None:
         """Close the connections."""
@@ -127,11 +115,7 @@ class MarketDataFetcher:
                     include_last_updated_at=True,
                 )
             )
-        tickers, unsound = sound_tickers(wanted, rows, self._ticker)
-        self._count_dropped(len(unsound))
-        if tickers or not symbols:
-            return tickers
-        raise unsound[-1] if unsound else unknown_symbol(", ".join(symbols), VENUE)
+        return self._sound_prices(symbols, wanted, rows, self._ticker)
 
     def search(self, query: str) -> list[CoinListing]:
         """Coins by name or symbol, CoinGecko's best match first; none found is an empty list.
@@ -215,10 +199,6 @@ class MarketDataFetcher:
             raise SourceBadAnswer("CoinGecko's answer has no sound listing of a coin.")
         return list(found.values())
 
-    def _count_dropped(self, rows: int) -> None:
-        with self._lock:
-            self._dropped_rows += rows
-
     # ------------------------------------------------------------------------- the connection
 
     def _new_client(self, base_url: str, timeout_seconds: float) -> Any:
@@ -227,9 +207,7 @@ class MarketDataFetcher:
         client = CoinGeckoAPI(retries=0, **keys)
         client.api_base_url = base_url.rstrip("/") + "/api/v3/"
         client.request_timeout = timeout_seconds
-        for scheme in ("http://", "https://"):
-            client.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0))
-        client.session.hooks["response"].append(self._examine)
+        prepare_session(client.session, self._examine)
         return client
 
     def _examine(self, response: requests.Response, **_: Any) -> None:
@@ -241,7 +219,7 @@ class MarketDataFetcher:
         """The error that an answer other than a success stands for."""
         status = response.status_code
         retry_after = response.headers.get("Retry-After")
-        code, words = _code_and_words(_json(response))
+        code, words = _code_and_words(json_of(response.content))
         if status == 401 or code in ABOUT_THE_KEY:
             return SourceRefused(f"CoinGecko refuses the API key (HTTP {status}).", code=BAD_KEY)
         if failure := status_failure(status, retry_after, VENUE):
@@ -262,15 +240,14 @@ class MarketDataFetcher:
         return answer
 
     def _ask(self, question: Callable[[], Json]) -> Json:
-        """CoinGecko's answer. Raises SourceError, without the requests error that it came from:
-        its text has the key in it."""
+        """CoinGecko's answer. Raises SourceError."""
+        return self._in_turn(REQUESTS, 1, lambda: self._answer(question))
+
+    @staticmethod
+    def _answer(question: Callable[[], Json]) -> Json:
+        """What the SDK returns or raises, without the errors that have the key in their text."""
         try:
-            answer = question()
-        except requests.Timeout:
-            raise SourceUnavailable("CoinGecko did not answer in time.") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            kind = type(error).__name__
-            raise SourceUnavailable(f"CoinGecko cannot be reached ({kind}).") from None
+            answer = by_requests(VENUE, question)
         except (ValueError, RecursionError):  # the SDK's own, and json's
             raise SourceBadAnswer("CoinGecko's answer is not JSON.") from None
         code, words = _code_and_words(answer)
@@ -314,13 +291,6 @@ def _decimal(number: Json) -> Decimal | None:
         return None
     decimal = Decimal(repr(number))
     return decimal if decimal.is_finite() else None
-
-
-def _json(response: requests.Response) -> Json:
-    try:
-        return json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _code_and_words(answer: Json) -> tuple[int | None, str]:

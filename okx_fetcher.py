@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,23 +26,37 @@ from errors import (
     SourceUnavailable,
 )
 from okx_answers import VENUE
+from rate_limiter import Limit, RateLimiter
 from source_answers import (
     BAD_KEY,
     UNKNOWN_SYMBOL,
     Json,
     check_limit,
+    json_of,
     kline_range,
     rate_limited,
-    sound_tickers,
     status_failure,
     unknown_symbol,
 )
+from venue_fetcher import VenueFetcher, check_keys
 
 PUBLIC_HOST = "https://www.okx.com"
 NO_KEY = "-1"  # what the SDK takes for none; it would sign with an empty text
 PRODUCTION = "0"  # the SDK's own default is the demo environment
 SPOT = "SPOT"
 LARGEST_DEPTH = 400
+
+# Requests in 2 seconds that the venue allows, by endpoint.
+WINDOW_SECONDS = 2.0
+REQUESTS_A_WINDOW = {
+    "ticker": 20,
+    "tickers": 20,
+    "candles": 40,
+    "history-candles": 20,
+    "books": 40,
+    "instruments": 20,
+}
+NARROWEST = 20
 
 # Bars open by UTC; a plain 6H, 12H, 1D or 1W opens by Hong Kong's clock.
 BARS = {
@@ -75,6 +88,17 @@ ABOUT_THE_KEY = "501"  # how their codes begin
 _SYMBOL = re.compile(r"[A-Z0-9-]{1,40}")  # nothing that could change the meaning of a query
 
 
+def endpoint_limits(requests_a_window: int) -> dict[str, Limit]:
+    """The venue's limits for a `RateLimiter`, with `requests_a_window` for its narrowest ones.
+
+    That is 20 by its own rules; the others are larger in proportion.
+    """
+    return {
+        endpoint: Limit(max(1, allowed * requests_a_window // NARROWEST), WINDOW_SECONDS)
+        for endpoint, allowed in REQUESTS_A_WINDOW.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class CandleRange:
     """Where to ask for bars of one symbol; those that open from `recent_ms` on are recent."""
@@ -92,7 +116,7 @@ class PublicClient(MarketAPI, PublicAPI):  # type: ignore[misc]
     """The SDK's two classes of public questions on one pool of connections."""
 
 
-class OKXDataFetcher:
+class OKXDataFetcher(VenueFetcher):
     """A `MarketSource` of OKX's spot market. Safe to share between threads.
 
     No network is touched at construction. `domain` (scheme, host and port) replaces OKX's own;
@@ -111,23 +135,15 @@ class OKXDataFetcher:
         domain: str | None = None,
         clock: Clock,
         timeout_seconds: float = 4.0,
+        limiter: RateLimiter | None = None,
     ):
+        super().__init__(VENUE, clock, limiter)
         key = (api_key, secret_key, passphrase)
         if any(key) and not all(key):
             raise InvalidInput("OKX's API key, secret key and passphrase go together.")
-        if not all(part.isascii() and part.isprintable() for part in key if part):
-            raise InvalidInput("OKX's API key has characters that no key has.")
-        self._clock = clock
+        check_keys(VENUE, key)
         self._secrets = [part for part in key if part]
-        self._lock = threading.Lock()
-        self._dropped_rows = 0
         self._client = self._new_client(domain or PUBLIC_HOST, timeout_seconds)
-
-    @property
-    def dropped_rows(self) -> int:
-        """How many bars and tickers were not sound, and so not served, since the start."""
-        with self._lock:
-            return self._dropped_rows
 
     def close(self) -> None:
         """Close the connections."""
@@ -138,7 +154,7 @@ class OKXDataFetcher:
     def price(self, symbol: str) -> Ticker:
         """The latest price. Raises SourceError."""
         _check_symbol(symbol)
-        rows = self._ask(lambda: self._client.get_ticker(symbol))
+        rows = self._ask("ticker", lambda: self._client.get_ticker(symbol))
         return answers.ticker(rows[0] if rows else None, symbol)
 
     def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
@@ -150,14 +166,11 @@ class OKXDataFetcher:
         if not symbols:
             return {}
         wanted = list(dict.fromkeys(symbols))
-        rows = answers.rows_by_symbol(self._ask(lambda: self._client.get_tickers(SPOT)))
+        answer = self._ask("tickers", lambda: self._client.get_tickers(SPOT))
+        rows = answers.rows_by_symbol(answer)
         if not rows:
             raise SourceBadAnswer("OKX's list of tickers has none.")
-        tickers, unsound = sound_tickers(wanted, rows, answers.ticker)
-        self._count_dropped(len(unsound))
-        if tickers:
-            return tickers
-        raise unsound[-1] if unsound else unknown_symbol(", ".join(symbols), VENUE)
+        return self._sound_prices(symbols, wanted, rows, answers.ticker)
 
     def klines(
         self,
@@ -201,12 +214,13 @@ class OKXDataFetcher:
         _check_symbol(symbol)
         check_limit(limit)
         levels = min(limit, LARGEST_DEPTH)
-        rows = self._ask(lambda: self._client.get_orderbook(symbol, levels))
+        rows = self._ask("books", lambda: self._client.get_orderbook(symbol, levels))
         return answers.order_book(rows, symbol)
 
     def instruments(self) -> dict[str, VenueInstrument]:
         """Every spot pair of the venue with its trading rules. Raises SourceError."""
-        return answers.instruments(self._ask(lambda: self._client.get_instruments(SPOT)))
+        listing = self._ask("instruments", lambda: self._client.get_instruments(SPOT))
+        return answers.instruments(listing)
 
     # -------------------------------------------------------------------------------- klines
 
@@ -267,11 +281,10 @@ class OKXDataFetcher:
         )
         bounds = {"after": str(end_ms), "before": str(start_ms - 1) if start_ms else ""}
         bar, limit = BARS[candles.interval], str(size)
-        return self._ask(lambda: question(candles.symbol, bar=bar, limit=limit, **bounds))[:size]
-
-    def _count_dropped(self, rows: int) -> None:
-        with self._lock:
-            self._dropped_rows += rows
+        return self._ask(
+            "candles" if recent else "history-candles",
+            lambda: question(candles.symbol, bar=bar, limit=limit, **bounds),
+        )[:size]
 
     # ------------------------------------------------------------------------- the connection
 
@@ -290,13 +303,16 @@ class OKXDataFetcher:
         status = response.status_code
         if failure := status_failure(status, response.headers.get("Retry-After"), VENUE):
             raise failure
-        code, words = _code_and_words(_json(response))
+        code, words = _code_and_words(json_of(response.content))
         if code is None or code == SUCCESS:
             raise SourceBadAnswer(f"OKX's answer (HTTP {status}) is not one of its own.")
         raise self._refusal(code, words)
 
-    def _ask(self, question: Callable[[], Json]) -> list[Json]:
+    def _ask(self, endpoint: str, question: Callable[[], Json]) -> list[Json]:
         """The `data` of the venue's answer. Raises SourceError."""
+        return self._in_turn(endpoint, 1, lambda: self._data_of(question))
+
+    def _data_of(self, question: Callable[[], Json]) -> list[Json]:
         answer = _answer(question)
         code, words = _code_and_words(answer)
         if code is None:
@@ -334,13 +350,6 @@ def _answer(question: Callable[[], Json]) -> Json:
         raise SourceUnavailable(f"OKX cannot be reached ({kind}).") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SourceBadAnswer("OKX's answer is not JSON.") from error
-
-
-def _json(response: httpx.Response) -> Json:
-    try:
-        return json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _code_and_words(answer: Json) -> tuple[str | None, str]:

@@ -6,6 +6,7 @@ says by itself. `venue` is the source's name in sentences ("Binance"), `source` 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -29,10 +30,12 @@ from kline_validation import float64_keeps, impossible, is_decimal, off_grid
 Json = Any
 Level = tuple[Decimal, Decimal]
 Bar = tuple[float, ...]  # time, open, high, low, close, volume
+ReadTicker = Callable[[Json, str], Ticker]
 
 # Codes of the errors that callers tell apart.
 UNKNOWN_SYMBOL = "unknown_symbol"
 GEO_BLOCKED = "geo_blocked"
+BANNED = "source_banned"
 BAD_KEY = "bad_key"
 
 LATEST_MS = 10**14  # the year 5138: a later time is no time in milliseconds
@@ -49,6 +52,14 @@ def is_price(value: Json) -> TypeGuard[str]:
     return is_decimal(value) and Decimal(value) > 0
 
 
+def json_of(content: bytes) -> Json:
+    """The JSON of an answer; none if it is not any."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
 def rows_by(key: str, rows: Sequence[Json]) -> dict[str, Json]:
     """The objects of a list by the text that they have under `key`; what has none is left out."""
     return {
@@ -60,7 +71,7 @@ def rows_by(key: str, rows: Sequence[Json]) -> dict[str, Json]:
 
 
 def sound_tickers(
-    wanted: Sequence[str], rows: Mapping[str, Json], read: Callable[[Json, str], Ticker]
+    wanted: Sequence[str], rows: Mapping[str, Json], read: ReadTicker
 ) -> tuple[dict[str, Ticker], list[SourceBadAnswer]]:
     """The tickers of those symbols that `rows` has, and what is wrong with the unsound ones."""
     tickers, unsound = {}, []
@@ -182,11 +193,16 @@ def status_failure(status: int, retry_after: str | None, venue: str) -> SourceEr
 
 def rate_limited(status: int, retry_after: str | None, venue: str) -> SourceRateLimited:
     """The error for too many requests, with what the header `Retry-After` says."""
-    state = "has banned this address" if status == 418 else "asks for fewer requests"
-    return SourceRateLimited(f"{venue} {state} (HTTP {status}).", retry_after=_seconds(retry_after))
+    banned = status == 418
+    state = "has banned this address" if banned else "asks for fewer requests"
+    return SourceRateLimited(
+        f"{venue} {state} (HTTP {status}).",
+        retry_after=seconds_of(retry_after),
+        code=BANNED if banned else None,
+    )
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def seconds_of(retry_after: str | None) -> float | None:
     """The header `Retry-After`, where it is a number of seconds."""
     try:
         seconds = float(retry_after or "nan")

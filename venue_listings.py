@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from database import Database
 from domain import Clock, Coin, Instrument, VenueInstrument
 from errors import SourceError
-from market_sources import MarketSource, SourceMonitor, venue_symbols
+from market_sources import MarketSource, venue_symbols
 from repositories import coins, instruments
 from single_flight import SingleFlight
+from source_health import SourceMonitor
 
 LISTINGS_KEPT_MS = 3_600_000
 

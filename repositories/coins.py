@@ -88,6 +88,11 @@ def find_all(connection: sqlite3.Connection, symbols: Sequence[str]) -> list[Coi
     return [coin_of(row) for row in rows]
 
 
+def symbols(connection: sqlite3.Connection) -> list[str]:
+    """Every coin's symbol, deleted ones too."""
+    return [row["symbol"] for row in connection.execute("SELECT symbol FROM coins")]
+
+
 def get(connection: sqlite3.Connection, symbol: str) -> Coin:
     """The coin with this symbol. Raises NotFound (unknown_coin)."""
     coin = find(connection, symbol)

@@ -297,7 +297,7 @@ def asking(venue: ScriptedVenue) -> BinanceDataFetcher:
 
 HTML = b"<html><body>Service unavailable</body></html>"
 REFUSALS: dict[str, tuple[int, Any, type[SourceError], str]] = {
-    "418": (418, {"code": -1003, "msg": "banned"}, SourceRateLimited, "source_rate_limited"),
+    "418": (418, {"code": -1003, "msg": "banned"}, SourceRateLimited, "source_banned"),
     "429": (429, {"code": -1003, "msg": "slow down"}, SourceRateLimited, "source_rate_limited"),
     "429 html": (429, HTML, SourceRateLimited, "source_rate_limited"),
     "1003": (400, {"code": -1003, "msg": "slow down"}, SourceRateLimited, "source_rate_limited"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clock import ManualClock
-from data_aggregator import MultiSourceDataAggregator, SourceHealth
+from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import (
     HOUR_MS,
@@ -33,6 +33,7 @@ from errors import (
     SourceUnavailable,
 )
 from repositories import coins
+from source_health import SourceHealth
 
 H1 = Interval.H1
 ZERO_HOUR = 1_704_067_200_000  # 2024-01-01T00:00:00Z: hours are counted from here
@@ -249,10 +250,10 @@ def test_the_open_bar_never_stands_beside_bars_of_long_ago(
 ):
     venue.gaps = {11}
     question = {"start_ms": at(10), "limit": 3, "include_open": True}
-    assert hours(aggregator.get_klines("BTC", H1, **question).series) == [10, 12]
+    assert hours(aggregator.get_klines("BTC", H1, **question).series) == [10, 12, 13]
     venue.gaps = set(range(100, 200))
     question = {"start_ms": at(100), "limit": 3, "include_open": True}
-    assert hours(aggregator.get_klines("BTC", H1, **question).series) == []
+    assert hours(aggregator.get_klines("BTC", H1, **question).series) == [200, 201, 202]
 
 
 def test_without_the_open_bar_the_closed_ones_are_still_right(
@@ -556,7 +557,7 @@ def test_the_second_source_answers_when_the_first_is_out(
     venue.failure = SourceUnavailable("binance is out")
     assert prices_of(aggregator, "BTC") == {"BTC": ("101", "okx")}
     assert aggregator.get_depth("BTC", 7).source == "okx"
-    assert second.asked[-1] == ("depth", "BTC-USDT", 7)
+    assert second.asked[-1] == ("depth", "BTC-USDT", 100)
     venue.failure = None
     assert aggregator.get_depth("BTC", 7).source == "binance"
 
@@ -608,7 +609,7 @@ def test_a_source_is_unused_up_or_down(
     venue.failure = SourceUnavailable("out")
     prices_of(aggregator, "BTC")
     assert state() == "down"
-    assert aggregator.health()[0] == SourceHealth("binance", 5_000_000, "out", 5_060_000)
+    assert aggregator.health()[0] == SourceHealth("binance", 5_000_000, "out", 5_060_000, "down")
     wall.set(wall.now_ms() + 60_000)
     venue.failure = None
     prices_of(aggregator, "BTC")
@@ -623,7 +624,7 @@ def test_a_coin_that_a_venue_does_not_know_does_not_make_it_down(
     assert aggregator.health()[0].state == "up"
 
 
-# ----------------------------------------------------------------------- listings, market state
+# ----------------------------------------------------------------------- listings
 
 
 def test_instruments_are_asked_for_once_an_hour(
@@ -657,34 +658,3 @@ def test_instruments_that_were_never_had_are_an_error(
     answers = in_threads(database, 10, lambda: aggregator.venues.instruments(["BTC"]))
     assert all(list(answer) == ["BTC"] for answer in answers)
     assert len(venue.asked) == 1
-
-
-def test_a_market_state_is_a_price_and_the_last_closed_bars(
-    aggregator: MultiSourceDataAggregator, wall: ManualClock
-):
-    aggregator.get_prices(["BTC", "ETH"])
-    wall.set(wall.now_ms() + 2000)
-    market = aggregator.get_market_state(["BTC", "ETH"], H1, 4, max_age_seconds=3)
-    assert list(market) == ["BTC", "ETH"]
-    assert (market["BTC"].price, market["BTC"].age_seconds) == (Decimal(100), 2.0)
-    assert (market["BTC"].source, market["BTC"].stale) == ("binance", False)
-    assert hours(market["BTC"].klines) == [996, 997, 998, 999]
-
-
-def test_a_market_state_leaves_out_coins_without_price_or_newest_bars(
-    aggregator: MultiSourceDataAggregator, venue: Venue, clock: ManualClock
-):
-    aggregator.get_klines("BTC", H1, limit=4)
-    clock.set(NOW_MS + HOUR_MS)
-    assert list(aggregator.get_market_state(["BTC", "PEPE"], H1, 4, 1)) == ["BTC"]
-    clock.set(NOW_MS + 2 * HOUR_MS)
-    klines = venue.klines
-    venue.klines = lambda *question: _refuse()  # type: ignore[method-assign,assignment]
-    # BTC's bars lack the newest, ETH has none at all.
-    assert aggregator.get_market_state(["BTC", "ETH"], H1, 4, 1) == {}
-    venue.klines = klines  # type: ignore[method-assign]
-    assert list(aggregator.get_market_state(["BTC", "ETH"], H1, 4, 1)) == ["BTC", "ETH"]
-
-
-def _refuse() -> KlineSeries:
-    raise SourceUnavailable("no klines now")

@@ -1,0 +1,77 @@
+"""Data alerts: what was found about the sources' data, kept for its reader, each once in a while."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from database import Database
+from domain import Clock
+from occasionally import Occasionally
+from price_check import Finding
+from repositories import data_alerts
+from repositories.data_alerts import DataAlert
+
+QUIET_MS = 600_000  # in which the same thing is not told again
+MOST_KEPT = 5_000
+MOST_WAITING = 1_000
+
+log = logging.getLogger(__name__)
+
+
+class DataAlerts:
+    """Takes findings from any thread without making it wait for the database.
+
+    `on_alert` is called after new ones; `wall_clock` stamps them.
+    """
+
+    def __init__(
+        self, database: Database, wall_clock: Clock, on_alert: Callable[[], None] = lambda: None
+    ):
+        self._database = database
+        self._wall_clock = wall_clock
+        self._on_alert = on_alert
+        self._lock = threading.Lock()
+        self._waiting: list[DataAlert] = []
+        self._told_ms: dict[tuple[str, str, str | None], int] = {}
+        self._writing = Occasionally(1.0, self._write_and_leave, "data-alerts")
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Keep those findings that have not been told within the last ten minutes."""
+        now_ms = self._wall_clock.now_ms()
+        new = False
+        with self._lock:
+            for found in findings:
+                what = (found.kind, found.source, found.coin)
+                if now_ms - self._told_ms.get(what, -QUIET_MS) < QUIET_MS:
+                    continue
+                self._told_ms[what] = now_ms
+                if len(self._waiting) < MOST_WAITING:
+                    self._waiting.append(
+                        DataAlert(now_ms, found.kind, found.source, found.coin, found.message)
+                    )
+                log.warning("data alert: %s: %s", found.kind, found.message)
+                new = True
+        if new:
+            self._writing.poke()
+            self._on_alert()
+
+    def newest(self, limit: int, before: int | None = None) -> list[DataAlert]:
+        """The newest alerts, newest first."""
+        self._write()
+        return data_alerts.newest(self._database.connection, limit, before)
+
+    def _write(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        with self._database.transaction() as connection:
+            data_alerts.add(connection, waiting, MOST_KEPT)
+
+    def _write_and_leave(self) -> None:
+        try:
+            self._write()
+        finally:
+            self._database.close()  # this thread's connection

@@ -1,0 +1,205 @@
+"""Whether a price may be believed: held against those of the other sources and the last good one.
+
+The rules, for a price of one coin from one source (prices in USDT, ages by the wall clock):
+
+1. It is a positive, finite number.
+2. Other sources' prices of the last seconds are *at hand*. Two prices *agree* when they are apart
+   by no more than the deviation (2 %). What agrees with one at hand is believed.
+3. Of three at hand of which two agree, the third is the outlier: quarantined.
+4. What has jumped (by more than 20 % from the last believed price of the last minute) is
+   quarantined when another source is at hand, for none of them agrees.
+5. With no other source at hand, a jump is held back until a second look, some seconds later,
+   finds the source still there: a price that stands is taken for the market's.
+6. What is in quarantine stays there until it agrees with another source, or with the last
+   believed price; where no other source is at hand, rule 5 lets it out.
+7. Anything else is believed. Where it is apart from one at hand, that is told.
+
+Pure: times are given, and nobody is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+AT_HAND_MS = 5_000
+JUMP_MEMORY_MS = 60_000
+SECOND_LOOK_MS = 10_000
+
+SourceCoin = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A price, and the wall time at which it was received."""
+
+    price: Decimal
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the data that its reader should know."""
+
+    kind: str  # deviation, jump, gap, dropped or source_down
+    source: str
+    coin: str | None
+    message: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Whether a price is believed, and what was found."""
+
+    believed: bool = True
+    findings: list[Finding] = field(default_factory=list)
+
+
+class PriceCheck:
+    """Remembers what each source said of each coin last. For one thread at a time."""
+
+    def __init__(self, deviation_percent: float = 2.0, jump_percent: float = 20.0):
+        self._deviation = Decimal(str(deviation_percent)) / 100
+        self._jump = Decimal(str(jump_percent)) / 100
+        self._seen: dict[SourceCoin, Seen] = {}
+        self._by_coin: dict[str, set[str]] = {}  # the sources that have said anything of it
+        self._believed: dict[str, Seen] = {}
+        self._quarantined: set[SourceCoin] = set()
+        self._candidates: dict[SourceCoin, Seen] = {}
+
+    def quarantined(self, source: str) -> list[str]:
+        """The coins whose prices of this source are not believed."""
+        return sorted(coin for name, coin in list(self._quarantined) if name == source)
+
+    def is_quarantined(self, source: str, coin: str) -> bool:
+        """Whether this source's prices of the coin are not believed."""
+        return (source, coin) in self._quarantined
+
+    def judge(self, source: str, coin: str, price: Decimal, now_ms: int) -> Verdict:
+        """Whether this price is believed; it is remembered either way."""
+        if not price.is_finite() or price <= 0:
+            return Verdict(believed=False)
+        others = self._at_hand(source, coin, now_ms)
+        self._seen[source, coin] = Seen(price, now_ms)
+        self._by_coin.setdefault(coin, set()).add(source)
+        verdict = self._verdict(source, coin, price, others, now_ms)
+        if verdict.believed:
+            self._believed[coin] = Seen(price, now_ms)
+            self._candidates.pop((source, coin), None)
+        return verdict
+
+    def _verdict(
+        self, source: str, coin: str, price: Decimal, others: Mapping[str, Decimal], now_ms: int
+    ) -> Verdict:
+        if any(self._agree(price, other) for other in others.values()):
+            return self._agreed(source, coin, price, others)
+        trusted = {
+            name: other for name, other in others.items() if (name, coin) not in self._quarantined
+        }
+        if (source, coin) in self._quarantined:
+            return self._in_quarantine(source, coin, price, trusted, now_ms)
+        reference = self._reference(coin, now_ms)
+        if reference is not None and abs(price / reference - 1) > self._jump:
+            return self._jumped(source, coin, price, reference, trusted, now_ms)
+        if len(trusted) > 1 and self._all_agree(trusted.values()):
+            self._quarantined.add((source, coin))
+            found = self._apart(source, coin, price, trusted, "; it is the outlier, left out")
+            return Verdict(believed=False, findings=found)
+        return Verdict(findings=self._apart(source, coin, price, trusted))
+
+    def _agreed(
+        self, source: str, coin: str, price: Decimal, others: Mapping[str, Decimal]
+    ) -> Verdict:
+        """Believed; a third that is apart from the two is the outlier."""
+        self._quarantined.discard((source, coin))
+        found = self._apart(source, coin, price, others, "; that is left out")
+        for name, other in others.items():
+            if not self._agree(price, other):
+                self._quarantined.add((name, coin))
+        return Verdict(findings=found)
+
+    def _in_quarantine(
+        self, source: str, coin: str, price: Decimal, trusted: Mapping[str, Decimal], now_ms: int
+    ) -> Verdict:
+        """Out again with the last believed price, or by a second look where there is no other."""
+        reference = self._reference(coin, now_ms)
+        returned = not trusted and reference is not None and self._agree(price, reference)
+        if returned or (not trusted and self._stands(source, coin, price, now_ms)):
+            self._quarantined.discard((source, coin))
+            return Verdict()
+        return Verdict(believed=False)
+
+    def _jumped(
+        self,
+        source: str,
+        coin: str,
+        price: Decimal,
+        reference: Decimal,
+        trusted: Mapping[str, Decimal],
+        now_ms: int,
+    ) -> Verdict:
+        percent = f"{(price / reference - 1) * 100:+.1f} %"
+        words = f"{source}: {coin} jumped {percent}, from {reference} to {price}"
+        if trusted:
+            self._quarantined.add((source, coin))
+            said = ", ".join(f"{name} {other}" for name, other in trusted.items())
+            found = Finding("jump", source, coin, f"{words}, but {said}; it is left out.")
+            return Verdict(believed=False, findings=[found])
+        if self._stands(source, coin, price, now_ms):
+            return Verdict()
+        found = Finding("jump", source, coin, f"{words}; it is held back until a second look.")
+        return Verdict(believed=False, findings=[found])
+
+    def _stands(self, source: str, coin: str, price: Decimal, now_ms: int) -> bool:
+        """Whether a price that was held back has stood long enough, or is looked at anew."""
+        candidate = self._candidates.get((source, coin))
+        if candidate is None or abs(price / candidate.price - 1) > self._jump:
+            self._candidates[source, coin] = Seen(price, now_ms)
+            return False
+        return now_ms - candidate.at_ms >= SECOND_LOOK_MS
+
+    def _at_hand(self, source: str, coin: str, now_ms: int) -> dict[str, Decimal]:
+        """What other sources said of the coin within the last seconds."""
+        found = {}
+        for name in self._by_coin.get(coin, ()):
+            seen = self._seen[name, coin]
+            if name != source and 0 <= now_ms - seen.at_ms <= AT_HAND_MS:
+                found[name] = seen.price
+        return found
+
+    def _reference(self, coin: str, now_ms: int) -> Decimal | None:
+        """The last believed price, unless that is long ago."""
+        believed = self._believed.get(coin)
+        if believed is None or not 0 <= now_ms - believed.at_ms <= JUMP_MEMORY_MS:
+            return None
+        return believed.price
+
+    def _agree(self, one: Decimal, other: Decimal) -> bool:
+        return abs(one - other) <= self._deviation * min(one, other)
+
+    def _all_agree(self, prices: Iterable[Decimal]) -> bool:
+        ordered = sorted(prices)
+        return self._agree(ordered[0], ordered[-1])
+
+    def _apart(
+        self,
+        source: str,
+        coin: str,
+        price: Decimal,
+        others: Mapping[str, Decimal],
+        consequence: str = "",
+    ) -> list[Finding]:
+        """What to tell of those that the price is apart from; those in quarantine are told of."""
+        apart = {
+            name: other
+            for name, other in others.items()
+            if not self._agree(price, other) and (name, coin) not in self._quarantined
+        }
+        if not apart:
+            return []
+        said = ", ".join(
+            f"{name} {other} ({(price / other - 1) * 100:+.1f} %)" for name, other in apart.items()
+        )
+        message = f"{coin} is {price} at {source}, but {said}{consequence}."
+        return [Finding("deviation", source, coin, message)]
