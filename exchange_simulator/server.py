@@ -19,6 +19,7 @@ from exchange_simulator.binance import Binance, add_binance
 from exchange_simulator.binance_streams import BinanceStreams, BinanceStreamTimes
 from exchange_simulator.control import Control
 from exchange_simulator.faults import Faults
+from exchange_simulator.llm import LLM, Llm, add_llm
 from exchange_simulator.market import Market
 from exchange_simulator.okx import Okx, add_okx
 from exchange_simulator.okx_streams import IDLE_SECONDS, OkxStreams
@@ -89,6 +90,7 @@ def create_simulator(
         wall_clock, faults, traffic.of("binance").streams, settings.pulse_seconds,
         settings.binance_stream_times,
     ).add_routes(app)  # fmt: skip
+    add_llm(app, faults, wall_clock)
     limits = VenueLimits(weight, bans, okx.requests, coingecko_requests)
     Control(market, clock, limits, traffic, faults).add_routes(app)
     return app
@@ -159,6 +161,16 @@ class SimulatorServer:
     def coingecko_url(self) -> str:
         """Where CoinGecko's paths begin."""
         return f"{self.url}/coingecko"
+
+    @property
+    def llm_url(self) -> str:
+        """The base of the language models' API."""
+        return f"{self.url}/llm/v1"
+
+    @property
+    def llm(self) -> Llm:
+        """The language models' provider: what it says, and what it was asked."""
+        return self._app[LLM]
 
     def __enter__(self) -> Self:
         self._thread.start()
