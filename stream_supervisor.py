@@ -134,7 +134,7 @@ class StreamSupervisor:
         self._silenced = self._connected_at is not None and self._is_silent(now)
         if self._renewal_begun_at is not None:
             # The one that was to take over does so now; it has still to bring its first message.
-            self._connected_at, self._heard_at = self._renewal_begun_at, None
+            self.connecting(self._renewal_begun_at)
             self._renewal_begun_at = None
             self.reconnects += 1
             return

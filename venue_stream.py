@@ -38,6 +38,7 @@ class Line:
         self._wanted = channels
         self._asked: frozenset[Channel] = frozenset()
         self._changed = asyncio.Event()
+        self._is_closed = False
         self._hear = hear
         self._task = asyncio.create_task(self._live())
         self._task.add_done_callback(lambda _: wake())
@@ -59,10 +60,13 @@ class Line:
             self._changed.set()
 
     async def close(self) -> None:
-        """End it."""
+        """End it. The connection too, since the SDK may swallow that its reading is cancelled."""
         self._task.cancel()
-        with suppress(asyncio.CancelledError, Exception):  # whatever ended it ends it
-            await self._task
+        await self._close_connection()
+        done, _ = await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # that it is lost is known
 
     async def _live(self) -> None:
         try:
@@ -74,8 +78,16 @@ class Line:
         except ExceptionGroup as failures:  # the first has ended the other
             raise failures.exceptions[0] from None
         finally:
-            with suppress(TimeoutError, OSError):
-                await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
+            await self._close_connection()
+
+    async def _close_connection(self) -> None:
+        """Once, and without waiting for a venue that does not answer."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._connection.close()
 
     async def _keep_asking(self) -> None:
         """Tell the venue of each change of what is wanted."""
@@ -162,7 +174,8 @@ class VenueStream:
                 self._wake.clear()
                 self._advance(self._now())
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
         finally:
             for line in (self._line, self._coming, *self._retiring):
                 self._close(line)
