@@ -39,10 +39,11 @@ def feed_of(venue: Binance, name: str) -> Feed | None:
     symbol, kind, interval = of_one[1].upper(), of_one[2], of_one[3]
     if kind in TICKERS:
         return TickerFeed(venue, symbol, TICKERS[kind])
-    if interval not in intervals.NAMES or symbol not in venue.listings(venue.clock.now_ms()):
+    now_ms = venue.clock.now_ms()
+    if interval not in intervals.NAMES or symbol not in venue.listings(now_ms):
         return None
     try:
-        venue.market.bars_until(symbol, interval, 0, 1, 0)
+        venue.market.bars_until(symbol, interval, now_ms, 1, now_ms)
     except UnsupportedInterval:
         return None
     return _kline_feed(venue, symbol, interval)

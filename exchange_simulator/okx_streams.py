@@ -174,7 +174,8 @@ class OkxStreams:
     def _make_feed(self, name: str) -> Feed | None:
         argument = json.loads(name)
         channel, instrument = argument["channel"], argument["instId"]
-        listing = self._venue.listings(self._venue.clock.now_ms()).get(instrument)
+        now_ms = self._venue.clock.now_ms()
+        listing = self._venue.listings(now_ms).get(instrument)
         if listing is None:
             return None
         if channel == "tickers":
@@ -184,7 +185,7 @@ class OkxStreams:
         if bar is None:
             return None
         try:
-            okx_bars.last_bars(self._venue.market, listing.symbol, bar, 0, 1, 0)
+            okx_bars.last_bars(self._venue.market, listing.symbol, bar, now_ms, 1, now_ms)
         except UnsupportedInterval:
             return None
         return _candle_feed(self._venue, instrument, listing.symbol, bar)

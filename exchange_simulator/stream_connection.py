@@ -112,6 +112,9 @@ class StreamConnection:
                     await self._quietly(self._socket.pong(message.data))
                 elif message.type is WSMsgType.PONG:
                     self.unanswered_since = None
+        except BaseException:
+            self.abort()  # it is no longer HTTP, by which an error could be told
+            raise
         finally:
             writer.cancel()
         if self._closing is not None:
