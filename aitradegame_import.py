@@ -29,7 +29,7 @@ from repositories import coins, groups, imports, models, pools
 from repositories import settings as setting_rows
 from repositories.aitradegame import OldDatabase
 from repositories.imports import Imported, one_transaction
-from risk import RiskName
+from risk_limits import RiskName
 
 FIRST_COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")  # all that its first versions trade
 TRADER = "ai"  # language models

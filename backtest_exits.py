@@ -26,6 +26,7 @@ class _Watch:
 
     levels: ExitLevels
     since: int
+    lived_from: int  # the first bar since which its condition on closed bars stands
     best_before: float  # the best price before bar `since`
     searched: int
     best_searched: float  # the best price before bar `searched`
@@ -63,7 +64,9 @@ class ExitWatches:
         levels = exit_levels(position, self._maintenance_margin_rate)
         # Where there is nothing to watch for, all bars count as searched.
         searched = bar if levels.any else len(bars.series)
-        self._watches[coin] = _Watch(levels, bar, best, searched, best)
+        same = before is not None and before.levels.at_close == levels.at_close
+        lived_from = before.lived_from if before is not None and same else bar
+        self._watches[coin] = _Watch(levels, bar, lived_from, best, searched, best)
 
     def next_bar(self, horizon: int) -> int:
         """The grid index of the first exit up to `horizon`; a later one, or NEVER, if none is."""
@@ -95,6 +98,7 @@ class ExitWatches:
                 watch.searched,
                 min(stop, len(bars.series)),
                 watch.best_searched,
+                watch.lived_from,
             )
             watch.searched = bar
             watch.exit_at = NEVER if watch.hit is None else int(bars.grid_of[bar])

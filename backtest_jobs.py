@@ -30,7 +30,7 @@ from event_stream import EventStream
 from kline_store import KlineStore
 from repositories import backtests, coins, models, pools
 from repositories.backtests import BacktestRecord
-from risk import RiskName
+from risk_limits import RiskName
 from strategies import make_trader
 from version import VERSION
 

@@ -22,7 +22,8 @@ import ledger
 from backtesting import BacktestConfig, FillTiming, Funding
 from domain import Interval
 from paper_execution import ExecutionRules
-from risk import RiskName, position_scales, profile_named
+from risk import position_scales
+from risk_limits import RiskName, limits_of
 from strategies import registry
 
 MOST_COINS = 200
@@ -120,7 +121,7 @@ class ResolvedBacktest(BacktestTerms):
     trader: str
     params: dict[str, Any]
     coins: list[str]
-    risk: RiskName
+    risk: str = Field(description="A profile's name, or JSON of one with limits of its own")
     source: str
     weights: dict[str, float] = Field(
         default_factory=dict, description="The pool's weights: coins without one have 1"
@@ -147,7 +148,7 @@ class ResolvedBacktest(BacktestTerms):
         rules = ExecutionRules(
             fee_rate=self.trade_fee_rate,
             slippage_bps=self.slippage_bps,
-            risk=profile_named(self.risk),
+            risk=limits_of(self.risk),
             maintenance_margin_rate=(
                 ledger.DEFAULT_MAINTENANCE_MARGIN_RATE if self.liquidation else None
             ),

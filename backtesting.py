@@ -21,11 +21,13 @@ import numpy as np
 import ledger
 from backtest_deciders import BarByBarDecider, Decider, ScriptDecider, SignalDecider
 from backtest_exits import NEVER, ExitWatches
+from backtest_losses import BacktestLosses
 from backtest_market import CoinBars, align
 from domain import (
     HOUR_MS,
     Decision,
     Entry,
+    FillKind,
     FloatArray,
     Instrument,
     Interval,
@@ -39,13 +41,14 @@ from errors import InvalidInput
 from exits import ExitHit
 from ledger import Account
 from paper_execution import (
+    NOTHING_LIVED_THROUGH,
     ExecutionRules,
     Outcome,
     closes_first,
     execute,
     execute_exit,
 )
-from risk import scaled
+from risk import TrackRecord, scaled
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
 
@@ -148,6 +151,7 @@ class _Run:
     refusals: list[tuple[int, Outcome]] = field(default_factory=list)
     refusal_counts: Counter[str] = field(default_factory=Counter)
     due: dict[int, list[tuple[str, Decision]]] = field(default_factory=dict)
+    closed_at: dict[str, int] = field(default_factory=dict)
     curve_from: int = 0
     bars_in_position: int = 0
 
@@ -181,10 +185,23 @@ class BacktestEngine:
         self.cash_curve = np.zeros(len(self.grid))
         self.value_curve = np.zeros(len(self.grid))
         self.watches = ExitWatches(self.grid, config.rules.maintenance_margin_rate)
+        self.losses = self._watched_losses()
         self.funding_bars = self._funding_bars()
         self.decider = self._decider()
         self._replay()
         return self._result()
+
+    def _watched_losses(self) -> BacktestLosses | None:
+        config, grid = self.config, self.grid
+        if config.rules.risk is None:
+            return None
+        return BacktestLosses(
+            config.rules.risk,
+            grid.open_time[grid.first :] + grid.interval.milliseconds,
+            self.cash_curve[grid.first :],
+            self.value_curve[grid.first :],
+            float(config.initial_capital),
+        )
 
     # ------------------------------------------------------------------------------ the loop
 
@@ -194,10 +211,8 @@ class BacktestEngine:
             self._order(first - 1, coin, decision)
         at = first
         while (at := self._next_event(at)) < length:
-            before = self.state.account
+            self._advance_curve(at, self.state.account)
             self._live_through_bar(at)
-            if self.state.account is not before:
-                self._advance_curve(at, before)
             self.progress((at - first) / (length - first))
             at += 1
         self._advance_curve(length, self.state.account)
@@ -269,23 +284,37 @@ class BacktestEngine:
         state = self.state
         at_open = self.config.fill is FillTiming.NEXT_OPEN
         time_ms = int(self.grid.open_time[at]) if at_open else self.grid.close_time(at)
+        marks = self._marks(at, at_open, coin, decision)
         state.account, outcome = execute(
             state.account,
             coin,
             decision,
-            self._marks(at, at_open, coin, decision),
+            marks,
             self.rules[coin],
             time_ms,
             self.instruments.get(coin),
+            record=self._track_record(at, time_ms, decision, marks),
         )
         if outcome.entry is not None:
             self._booked(outcome.entry, at if at_open else at + 1)
         elif outcome.status == "refused":
             self._refused(time_ms, outcome)
 
+    def _track_record(
+        self, at: int, time_ms: int, decision: Decision, marks: Mapping[str, Decimal]
+    ) -> TrackRecord:
+        """What risk asks of the run so far before an entry in the bar at `at`."""
+        if decision.side is None or self.losses is None:
+            return NOTHING_LIVED_THROUGH
+        value = float(ledger.value(self.state.account, marks).total_value)
+        limit = self.losses.limit_at(at - self.grid.first, time_ms, value)
+        return TrackRecord(time_ms, self.state.closed_at, limit)
+
     def _booked(self, entry: Entry, watched_from: int) -> None:
         """Keep the ledger's line, and watch what the position has become."""
         coin = entry.fill.coin
+        if entry.fill.kind in (FillKind.CLOSE, FillKind.LIQUIDATION):
+            self.state.closed_at[coin] = entry.fill.time_ms
         self.state.entries.append(entry)
         self.watches.follow(coin, self.state.account.positions.get(coin), watched_from)
 

@@ -1,4 +1,4 @@
-"""Exits that do not wait for the trader: stop, trailing stop, target and liquidation.
+"""Exits that do not wait for the trader: stop, trailing stop, target, invalidation, liquidation.
 
 One module for ticks and for bars: a tick is a bar whose prices are all the same. Inside one bar,
 what the open has already passed fills at the open; else the adverse side comes first (of stop,
@@ -6,6 +6,10 @@ trailing stop and liquidation the one nearest to the open), then the target.
 
 A trailing stop follows the best price of earlier bars (and of the entry), never the extreme of
 the bar that it is tested on, since nothing says which came first inside it.
+
+An invalidation on every price is a level like a stop, or like a target where it lies on the good
+side. One on closed bars is tested when a bar of its interval has closed, and fills at the first
+price after it: at the next bar's open.
 """
 
 from __future__ import annotations
@@ -16,7 +20,17 @@ from decimal import Decimal
 import numpy as np
 
 import ledger
-from domain import BoolArray, FloatArray, Kline, KlineSeries, Position, Reason, Side
+from domain import (
+    BoolArray,
+    Comparison,
+    FloatArray,
+    Kline,
+    KlineSeries,
+    Position,
+    PriceCondition,
+    Reason,
+    Side,
+)
 
 SMALLEST_CHUNK = 256
 LARGEST_CHUNK = 65_536
@@ -37,13 +51,15 @@ class ExitLevels:
 
     side: Side
     adverse: tuple[tuple[Reason, Decimal], ...]  # liquidation, then the stop: see _exit_in_bar
-    target: Decimal | None
+    target: tuple[Reason, Decimal] | None  # the nearest level on the good side
     trailing_share: float | None  # 0.05 for 5 %
+    at_close: PriceCondition | None = None  # an invalidation on closed bars
 
     @property
     def any(self) -> bool:
         """Whether there is anything to watch."""
-        return bool(self.adverse) or self.target is not None or self.trailing_share is not None
+        levels = self.adverse or self.target or self.trailing_share or self.at_close
+        return bool(levels)
 
 
 def exit_levels(position: Position, maintenance_margin_rate: Decimal | None) -> ExitLevels:
@@ -56,13 +72,27 @@ def exit_levels(position: Position, maintenance_margin_rate: Decimal | None) -> 
     exits = position.exits
     if exits.stop_loss is not None:
         adverse.append((Reason.STOP_LOSS, exits.stop_loss))
+    targets: list[tuple[Reason, Decimal]] = []
+    if exits.profit_target is not None:
+        targets.append((Reason.PROFIT_TARGET, exits.profit_target))
+    condition = exits.invalidation
+    if condition is not None and condition.interval is None:
+        falling = condition.operator in (Comparison.BELOW, Comparison.AT_OR_BELOW)
+        side = adverse if falling == (position.side is Side.LONG) else targets
+        side.append((Reason.INVALIDATION, condition.level))
     trailing = exits.trailing_stop_pct
     return ExitLevels(
         position.side,
         tuple(adverse),
-        exits.profit_target,
+        min(targets, key=lambda level: position.side.sign * level[1], default=None),
         None if trailing is None else float(trailing) / 100,
+        condition if condition is not None and condition.interval is not None else None,
     )
+
+
+def invalidated_by(condition: PriceCondition, close: float) -> bool:
+    """Whether a bar of the condition's interval that closed at `close` ends the position."""
+    return condition.holds(exact_price(close))
 
 
 def exit_in_bar(levels: ExitLevels, bar: Kline, best_price: float) -> ExitHit | None:
@@ -90,14 +120,14 @@ def _exit_in_bar(
         # A gap through the liquidation price is a liquidation, whatever stops it also jumped.
         return ExitHit(passed_at_open[0], exact_price(bar_open), at_open=True)
     target = levels.target
-    if target is not None and sign * (bar_open - float(target)) >= 0:
-        return ExitHit(Reason.PROFIT_TARGET, exact_price(bar_open), at_open=True)
+    if target is not None and sign * (bar_open - float(target[1])) >= 0:
+        return ExitHit(target[0], exact_price(bar_open), at_open=True)
     touched = [(reason, price) for reason, price in adverse if sign * (worst - float(price)) <= 0]
     if touched:
         reason, price = max(touched, key=lambda level: sign * level[1])
         return ExitHit(reason, price)
-    if target is not None and sign * (best - float(target)) >= 0:
-        return ExitHit(Reason.PROFIT_TARGET, target)
+    if target is not None and sign * (best - float(target[1])) >= 0:
+        return ExitHit(*target)
     return None
 
 
@@ -125,25 +155,62 @@ def with_best_price(position: Position, bar: Kline) -> Position:
 
 
 def first_exit(
-    levels: ExitLevels, series: KlineSeries, start: int, stop: int, best_price: float
+    levels: ExitLevels,
+    series: KlineSeries,
+    start: int,
+    stop: int,
+    best_price: float,
+    lived_from: int = 0,
 ) -> tuple[int, ExitHit | None, float]:
     """Search bars start ≤ i < stop for the first exit, in growing chunks.
 
-    Returns (index, hit, best price before that bar); without a hit, (stop, None, best price
-    after the last bar). Costs time in proportion to the bars searched, at numpy's speed.
+    `lived_from` is the first bar that the position lives through. Returns (index, hit, best price
+    before that bar); without a hit, (stop, None, best price after the last bar). Costs time in
+    proportion to the bars searched, at numpy's speed.
     """
     chunk = SMALLEST_CHUNK
     while start < stop:
         end = min(start + chunk, stop)
         hits, best_before = _candidate_bars(levels, series, start, end, best_price)
+        invalid = _invalidated_bars(levels, series, max(start, lived_from + 1), end)
+        hits[max(start, lived_from + 1) - start :] |= invalid
         for offset in np.flatnonzero(hits):
             index, best = start + int(offset), float(best_before[offset])
             hit = exit_in_bar(levels, series.bar(index), best)
+            past = index - max(start, lived_from + 1)
+            if past >= 0 and invalid[past] and not (hit is not None and hit.at_open):
+                opened_at = exact_price(float(series.open[index]))
+                hit = ExitHit(Reason.INVALIDATION, opened_at, at_open=True)
             if hit is not None:
                 return index, hit, best
         best_price = float(best_before[-1])
         start, chunk = end, min(chunk * 4, LARGEST_CHUNK)
     return stop, None, best_price
+
+
+def _invalidated_bars(levels: ExitLevels, series: KlineSeries, start: int, end: int) -> BoolArray:
+    """Which bars start ≤ i < end open when a bar of the condition's interval has just closed, at
+    a close that meets it. With bars longer than that, each of them is one."""
+    condition = levels.at_close
+    if condition is None or start >= end:
+        return np.zeros(max(end - start, 0), dtype=np.bool_)
+    closes = series.close[start - 1 : end - 1]
+    level = float(condition.level)
+    match condition.operator:
+        case Comparison.BELOW:
+            meets = closes < level
+        case Comparison.AT_OR_BELOW:
+            meets = closes <= level
+        case Comparison.ABOVE:
+            meets = closes > level
+        case Comparison.AT_OR_ABOVE:
+            meets = closes >= level
+    assert condition.interval is not None  # at_close has one
+    opened = series.open_time
+    for offset in np.flatnonzero(meets):
+        turn = condition.interval.floor(int(opened[start + offset]))
+        meets[offset] = int(opened[start + offset - 1]) < turn
+    return meets
 
 
 def _candidate_bars(
@@ -157,7 +224,7 @@ def _candidate_bars(
     for _, price in levels.adverse:
         hits |= worst <= float(price) if sign > 0 else worst >= float(price)
     if levels.target is not None:
-        target = float(levels.target)
+        target = float(levels.target[1])
         hits |= best >= target if sign > 0 else best <= target
     running = np.maximum.accumulate if sign > 0 else np.minimum.accumulate
     best_before = running(np.concatenate(([best_price], best)))

@@ -309,6 +309,7 @@ def _merged_exits(held: Exits, new: Exits) -> Exits:
         new.stop_loss if new.stop_loss is not None else held.stop_loss,
         new.profit_target if new.profit_target is not None else held.profit_target,
         new.trailing_stop_pct if new.trailing_stop_pct is not None else held.trailing_stop_pct,
+        new.invalidation if new.invalidation is not None else held.invalidation,
     )
 
 

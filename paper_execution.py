@@ -7,7 +7,7 @@ ledger. Pure: it is given prices and times. A refusal is a result with a stable 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 
 import ledger
@@ -27,10 +27,12 @@ from domain import (
 from errors import OrderRefused
 from exits import ExitHit
 from ledger import ZERO, Account
-from risk import RiskProfile, judge_entry
+from risk import Change, Changes, TrackRecord, judge_entry
+from risk_limits import RiskProfile
 
 # What is left of an account after a loss of everything is not traded with.
 SMALLEST_NOTIONAL = Decimal("0.000001")
+NOTHING_LIVED_THROUGH = TrackRecord()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,22 @@ class ExecutionRules:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one decision: filled, held or refused, and what risk changed of it."""
+    """What became of one decision, why, and what risk changed of it, by the decision's field."""
 
     coin: str
     decision: Decision
-    status: str  # "filled", "held", "refused"
+    status: str  # "executed", "adjusted" (executed, but not as asked), "held", "refused"
     reason: str | None = None
-    changes: tuple[str, ...] = ()
+    changes: Changes = field(default_factory=dict)
     entry: Entry | None = None
+
+
+class _Refused(OrderRefused):
+    """Risk's refusal, with what it is about."""
+
+    def __init__(self, reason: str, changes: Changes):
+        super().__init__("Risk refuses this entry.", code=reason)
+        self.changes = changes
 
 
 def in_order(decisions: Decisions) -> list[tuple[str, Decision]]:
@@ -84,8 +94,12 @@ def execute(
     time_ms: int,
     instrument: Instrument | None = None,
     decision_id: int | None = None,
+    record: TrackRecord = NOTHING_LIVED_THROUGH,
 ) -> tuple[Account, Outcome]:
-    """Carry out one decision at the coin's mark; the account comes back unchanged if refused."""
+    """Carry out one decision at the coin's mark; the account comes back unchanged if refused.
+
+    `record` is what the account's limits ask of its past.
+    """
     if decision.signal is Signal.HOLD:
         return account, Outcome(coin, decision, "held")
     if coin not in marks:
@@ -95,15 +109,20 @@ def execute(
             fill = _closing_fill(
                 account, coin, decision, marks[coin], rules, instrument, time_ms, decision_id
             )
-            changes: tuple[str, ...] = ()
+            changes: dict[str, Change] = {}
         else:
             fill, changes = _opening_fill(
-                account, coin, decision, marks, rules, instrument, time_ms, decision_id
+                account, coin, decision, marks, rules, instrument, time_ms, decision_id, record
             )
         account, entry = ledger.post(account, fill)
+    except _Refused as refusal:
+        return account, Outcome(coin, decision, "refused", refusal.code, refusal.changes)
     except OrderRefused as refusal:
         return account, Outcome(coin, decision, "refused", refusal.code)
-    return account, Outcome(coin, decision, "filled", None, changes, entry)
+    if not changes:
+        return account, Outcome(coin, decision, "executed", entry=entry)
+    (first, *_) = changes.values()
+    return account, Outcome(coin, decision, "adjusted", first.limit, changes, entry)
 
 
 @ledger.exact
@@ -132,14 +151,15 @@ def _opening_fill(
     instrument: Instrument | None,
     time_ms: int,
     decision_id: int | None,
-) -> tuple[Fill, tuple[str, ...]]:
+    record: TrackRecord,
+) -> tuple[Fill, dict[str, Change]]:
     side = decision.side
     assert side is not None  # execute() has told entries from closes and holds
     price = ledger.slipped_price(marks[coin], side is Side.LONG, rules.slippage_bps)
     portfolio = ledger.value(account, marks)
-    verdict = judge_entry(rules.risk, coin, decision, price, portfolio, rules.fee_rate)
+    verdict = judge_entry(rules.risk, coin, decision, price, portfolio, rules.fee_rate, record)
     if verdict.refusal is not None:
-        raise OrderRefused("Risk refuses this entry.", code=verdict.refusal)
+        raise _Refused(verdict.refusal, verdict.changes)
     quantity = _on_venue_grid(verdict.quantity, price, instrument)
     decision = verdict.decision
     fill = Fill(
@@ -151,10 +171,19 @@ def _opening_fill(
         time_ms,
         leverage=decision.leverage,
         fee=ledger.trading_fee(quantity, price, rules.fee_rate),
-        exits=Exits(decision.stop_loss, decision.profit_target, decision.trailing_stop_pct),
+        exits=_exits(decision),
         decision_id=decision_id,
     )
-    return fill, verdict.changes
+    return fill, dict(verdict.changes)
+
+
+def _exits(decision: Decision) -> Exits:
+    return Exits(
+        decision.stop_loss,
+        decision.profit_target,
+        decision.trailing_stop_pct,
+        decision.invalidation_condition,
+    )
 
 
 def _closing_fill(

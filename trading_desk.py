@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
+from ai_params import AI_TRADER
+from ai_trader import ClientFactory, make_ai_trader
 from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
-from domain import Clock, TradingModel
+from domain import Clock, Trader, TradingModel
 from event_stream import EventStream
+from market_snapshots import MarketSnapshots
 from owner_settings import SettingsStore
 from paper_execution import ExecutionRules
 from repositories import models
-from risk import RiskName, profile_named
+from risk_limits import limits_of
 from strategies import make_trader
 from trading_engine import TradingEngine
 from trading_halt import TradingHalt
@@ -22,7 +26,8 @@ from trading_lease import TradingLease
 class TradingDesk:
     """Builds the engine of any model, as the model stands now, and keeps one lock a model.
 
-    `halt` is the kill switch of all of them, `lease` this process's right to trade.
+    `halt` is the kill switch of all of them, `lease` this process's right to trade; `llm_client`
+    makes the client of a provider, by its id, for models that ask an LLM.
     """
 
     def __init__(
@@ -32,12 +37,15 @@ class TradingDesk:
         settings: SettingsStore,
         clock: Clock,
         events: EventStream,
+        llm_client: ClientFactory,
     ):
         self.database = database
         self.data_aggregator = data_aggregator
         self._settings = settings
         self._clock = clock
         self._events = events
+        self._llm_client = llm_client
+        self._snapshots = MarketSnapshots(data_aggregator, clock)
         self.halt = TradingHalt(database, SystemClock())
         self.lease = TradingLease(database, clock, SystemClock())
         self._locks: dict[int, threading.Lock] = {}
@@ -55,12 +63,20 @@ class TradingDesk:
             model,
             self.database,
             self.data_aggregator,
-            lambda symbols: make_trader(model.trader, symbols, model.params),
+            lambda symbols, cycle_id: self._trader(model, symbols, cycle_id),
             self._rules(model),
             self._clock,
             lease=self.lease,
+            snapshots=self._snapshots,
             events=self._events,
             lock=lock,
+        )
+
+    def _trader(self, model: TradingModel, symbols: Sequence[str], cycle_id: int) -> Trader:
+        if model.trader != AI_TRADER:
+            return make_trader(model.trader, symbols, model.params)
+        return make_ai_trader(
+            model, symbols, cycle_id, self.database, self._llm_client, self.halt.may_call
         )
 
     def _rules(self, model: TradingModel) -> ExecutionRules:
@@ -68,5 +84,5 @@ class TradingDesk:
         return ExecutionRules(
             fee_rate=settings.exact_fee_rate,
             slippage_bps=settings.exact_slippage_bps,
-            risk=profile_named(RiskName(model.risk)),
+            risk=limits_of(model.risk),
         )

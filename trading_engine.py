@@ -1,8 +1,10 @@
 """`TradingEngine` trades one model on paper: a cycle asks its trader and books what it decides.
 
 One snapshot serves a whole cycle; closes are booked before opens; everything that a cycle books is
-one transaction, so that a process that dies in it has booked all or nothing. Exits are watched
-apart from cycles, on every price, whatever the trader is doing.
+one transaction, so that a process that dies in it has booked all or nothing. What stands against
+trading (the kill switch, a pause, another process at the loop) is looked at when a cycle begins and
+once more in that transaction: deciding may have taken long. Exits are watched apart from cycles, on
+every price, whatever the trader is doing.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import ledger
+from cycle_booking import CycleBooking, CycleReport
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import (
@@ -24,32 +26,31 @@ from domain import (
     CoinMarket,
     Decision,
     Decisions,
-    Entry,
     Instrument,
-    Kline,
+    MarketState,
     Portfolio,
-    Position,
-    Reason,
     Signal,
-    Ticker,
     Trader,
     TradingModel,
+    other_intervals,
 )
 from entry_terms import EntryTerms
 from errors import Conflict, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
-from exits import ExitHit, exit_at_price, exit_levels, with_best_price
 from latest_prices import KnownPrice
-from ledger import Account
-from paper_execution import ExecutionRules, Outcome, execute, execute_exit, in_order
-from repositories import books, coins, cycles, models, pools, trading_state
-from repositories.books import BookedTrade, Mark
-from repositories.cycles import Cycle, DecisionRecord
-from trading_halt import TRADING_HALTED, check_not_halted
+from live_exits import LiveExits
+from market_snapshots import MarketSnapshots
+from model_books import ModelBooks, ValuedAccount
+from paper_execution import ExecutionRules, in_order
+from repositories import books, coins, cycles, loss_watches, pools
+from repositories.books import BookedTrade
+from repositories.cycles import Cycle
+from trading_halt import check_not_halted
 from trading_lease import TradingLease
 
-DECISION_PRICE_AGE_SECONDS = 1.0
 FILL_PRICE_AGE_SECONDS = 5.0
+CLOSE_PRICE_AGE_SECONDS = 60.0
+RECENT_TRADES = 20
 MOST_FAILURE_WORDS = 500
 
 log = logging.getLogger(__name__)
@@ -68,39 +69,29 @@ class Stopwatch:
         self.laps[step] = round((now - self._since) * 1000, 3)
         self._since = now
 
-
-@dataclass(frozen=True, slots=True)
-class CycleReport:
-    """A finished cycle: what was decided, what of it was booked, and the account after it."""
-
-    cycle: Cycle
-    decisions: tuple[DecisionRecord, ...] = ()
-    trades: tuple[BookedTrade, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ValuedAccount:
-    """An account at its marks. `ages` are seconds since each held coin's mark was seen."""
-
-    account: Account
-    portfolio: Portfolio
-    ages: Mapping[str, float]
-    stale: frozenset[str]
+    def split(self, step: str, part: str, part_ms: float) -> None:
+        """Tell a part of a step apart from the rest of it."""
+        self.laps[part] = round(part_ms, 3)
+        self.laps[step] = round(max(0.0, self.laps[step] - part_ms), 3)
 
 
 class TradingEngine:
-    """Trades one model. Built afresh for every cycle; `lock` is shared by the engines of a model."""
+    """Trades one model. Built afresh for every cycle; `lock` is shared by the engines of a model.
+
+    `trader` makes the trader of a cycle, from the symbols that may be entered and the cycle's id.
+    """
 
     def __init__(
         self,
         model: TradingModel,
         database: Database,
         data_aggregator: MultiSourceDataAggregator,
-        trader: Callable[[list[str]], Trader],
+        trader: Callable[[list[str], int], Trader],
         rules: ExecutionRules,
         clock: Clock,
         *,
         lease: TradingLease | None = None,
+        snapshots: MarketSnapshots | None = None,
         events: EventStream | None = None,
         lock: threading.Lock | None = None,
         lot_rounding: bool = True,
@@ -111,36 +102,40 @@ class TradingEngine:
         self.rules = rules
         self.clock = clock
         self.events = events or EventStream()
+        self.books = ModelBooks(model, database, data_aggregator, rules.risk, clock, self.events)
+        self.exits = LiveExits(self.books, data_aggregator, rules, clock, self._check_lease)
         self._make_trader = trader
         self._lease = lease
+        self._snapshots = snapshots or MarketSnapshots(data_aggregator, clock)
         self._lock = lock or threading.Lock()
         self._lot_rounding = lot_rounding
 
     # -------------------------------------------------------------------------------- cycle
 
-    def execute_trading_cycle(self, scheduled_at: int | None = None) -> CycleReport:
+    def execute_trading_cycle(
+        self, scheduled_at: int | None = None, market: MarketState | None = None
+    ) -> CycleReport:
         """One cycle now; a failure is this model's alone and stands in the report's cycle.
 
-        Raises Conflict: cycle_running while another one is, cycle_done when `scheduled_at` was
-        run before, trading_halted by the kill switch, loop_elsewhere where another process trades.
+        `market` is a snapshot that was taken for several models. Raises Conflict: cycle_running
+        while another one is, cycle_done when `scheduled_at` was run before, trading_halted by the
+        kill switch, max_drawdown after a loss, loop_elsewhere where another process trades.
         """
         if not self._lock.acquire(blocking=False):
             raise Conflict(f"A cycle of {self.model.name!r} is running.", code="cycle_running")
         try:
-            return self._run_cycle(scheduled_at)
+            return self._run_cycle(scheduled_at, market)
         finally:
             self._lock.release()
 
-    def _run_cycle(self, scheduled_at: int | None) -> CycleReport:
+    def _run_cycle(self, scheduled_at: int | None, market: MarketState | None) -> CycleReport:
         now_ms = self.clock.now_ms()
         previous_ms = cycles.previous_start(self.database.connection, self.model.id)
         with self.database.transaction() as connection:
-            check_not_halted(connection)
-            self._check_lease(connection)
             cycle = self._begin(connection, scheduled_at, now_ms)
         self._publish_cycle(cycle)
         try:
-            report = self._decide_and_book(cycle, previous_ms)
+            report = self._decide_and_book(cycle, previous_ms, market)
         except TradingSystemError as error:
             log.warning("cycle %s of model %s failed: %s", cycle.id, self.model.id, error.message)
             report = self._failed(cycle, error.code, error.message)
@@ -154,6 +149,15 @@ class TradingEngine:
     def _begin(
         self, connection: sqlite3.Connection, scheduled_at: int | None, now_ms: int
     ) -> Cycle:
+        """Open the cycle. Raises Conflict where none may be run."""
+        check_not_halted(connection)
+        self._check_lease(connection)
+        watch = loss_watches.get(connection, self.model.id)
+        if watch is not None and watch.stopped_reason is not None:
+            raise Conflict(
+                f"{self.model.name!r} has lost too much and is stopped until it is resumed.",
+                code=watch.stopped_reason,
+            )
         cycles.interrupt_left_open(connection, self.model.id, now_ms)
         if scheduled_at is not None:
             cycles.give_back_times_to_come(
@@ -161,34 +165,56 @@ class TradingEngine:
             )
         return cycles.begin(connection, self.model.id, scheduled_at, now_ms)
 
-    def _decide_and_book(self, cycle: Cycle, previous_ms: int | None) -> CycleReport:
+    def _check_lease(self, connection: sqlite3.Connection) -> None:
+        """Raises Conflict (loop_elsewhere) where another process trades."""
+        if self._lease is not None:
+            self._lease.check(connection)
+
+    def _decide_and_book(
+        self, cycle: Cycle, previous_ms: int | None, market: MarketState | None
+    ) -> CycleReport:
         stopwatch = Stopwatch()
-        members = pools.members(self.database.connection, self.model.id)
-        shares = {member.coin.symbol: member.share for member in members if member.share > 0}
-        trader = self._make_trader(list(shares))
-        market = self._snapshot(shares, trader)
+        shares = self._shares()
+        trader = self._make_trader(list(shares), cycle.id)
+        seen = self.snapshot(trader) if market is None else market
+        shown = {
+            coin: replace(coin_market, pool_share=shares.get(coin, 0.0))
+            for coin, coin_market in seen.items()
+        }
         stopwatch.lap("snapshot_ms")
-        decisions = self._ask(trader, cycle, market, previous_ms)
+        decisions = self._ask(trader, cycle, shown, previous_ms)
         stopwatch.lap("decision_ms")
+        waited_ms = float(getattr(trader, "llm_ms", 0.0))
+        stopwatch.split("decision_ms", "llm_ms", waited_ms)
         prices = self._fill_prices(decisions)
         terms = self._entry_terms(shares, decisions)
         stopwatch.lap("fill_prices_ms")
-        return self._book(cycle, decisions, prices, terms, stopwatch)
+        booking = CycleBooking(self.model, self.books, self.rules, self._check_lease)
 
-    def _snapshot(self, shares: Mapping[str, float], trader: Trader) -> dict[str, CoinMarket]:
-        """The coins that may be entered, and those that are held and can only be closed."""
-        held = books.load_account(self.database.connection, self.model.id).positions
-        wanted = list(dict.fromkeys([*shares, *held]))
+        def finished() -> Cycle:
+            stopwatch.lap("booking_ms")
+            now_ms = self.clock.now_ms()
+            return replace(cycle, status="done", finished_at=now_ms, timings=stopwatch.laps)
+
+        return booking.book(cycle, decisions, prices, terms, finished)
+
+    def _shares(self) -> dict[str, float]:
+        """The pool's normalised weights of the coins that may be entered, read afresh."""
+        members = pools.members(self.database.connection, self.model.id)
+        return {member.coin.symbol: member.share for member in members if member.share > 0}
+
+    def snapshot(self, trader: Trader, also: Sequence[str] = ()) -> dict[str, CoinMarket]:
+        """The coins that may be entered, those that are held and can only be closed, and `also`."""
+        held = books.held_by(self.database.connection, self.model.id)
+        wanted = list(dict.fromkeys([*self._shares(), *held, *also]))
         if not wanted:
             return {}
-        market = self.data_aggregator.get_market_state(
-            wanted, self.model.interval, trader.history_bars, DECISION_PRICE_AGE_SECONDS
+        market = self._snapshots.take(
+            wanted, self.model.interval, trader.history_bars, other_intervals(trader)
         )
         if not market:
             raise SourceUnavailable("No coin of the pool has a price and up-to-date candles.")
-        return {
-            coin: replace(seen, pool_share=shares.get(coin, 0.0)) for coin, seen in market.items()
-        }
+        return market
 
     def _ask(
         self,
@@ -197,24 +223,47 @@ class TradingEngine:
         market: Mapping[str, CoinMarket],
         previous_ms: int | None,
     ) -> list[tuple[str, Decision]]:
-        account = books.load_account(self.database.connection, self.model.id)
-        marks = self._marks({coin: seen.price for coin, seen in market.items()})
+        portfolio, asked = self.account_shown(market, cycle.started_at, previous_ms)
+        answer: Decisions = trader.make_decision(market, portfolio, asked)
+        return in_order(answer)
+
+    def account_shown(
+        self, market: Mapping[str, CoinMarket], time_ms: int, previous_ms: int | None
+    ) -> tuple[Portfolio, AccountInfo]:
+        """What a trader is told of the account when it is asked at `time_ms`."""
+        account = self.books.account()
+        marks = self.books.marks({coin: seen.price for coin, seen in market.items()})
         portfolio = ledger.value(account, marks)
         initial = account.initial_capital
-        asked = AccountInfo(
-            time_ms=cycle.started_at,
+        recent = books.list_trades(self.database.connection, [self.model.id], limit=RECENT_TRADES)
+        told = AccountInfo(
+            time_ms=time_ms,
             started_ms=self.model.created_at,
             initial_capital=initial,
             total_return=float((portfolio.total_value - initial) / initial * 100),
             previous_time_ms=previous_ms,
+            recent_trades=tuple(trade.entry for trade in reversed(recent)),
         )
-        answer: Decisions = trader.make_decision(market, portfolio, asked)
-        return in_order(answer)
+        return portfolio, told
+
+    # ------------------------------------------------------------------- what orders are held to
 
     def _fill_prices(self, decisions: list[tuple[str, Decision]]) -> dict[str, KnownPrice]:
-        """Prices of the coins to be traded, fresh at the fill: deciding may have taken long."""
+        """Prices of the coins to be traded, fresh at the fill: deciding may have taken long.
+
+        A coin whose price is up to a minute old can still be closed at it; see `CycleBooking`.
+        """
         wanted = [coin for coin, decision in decisions if decision.signal is not Signal.HOLD]
-        return self.data_aggregator.get_prices(wanted, FILL_PRICE_AGE_SECONDS) if wanted else {}
+        if not wanted:
+            return {}
+        fresh = self.data_aggregator.get_prices(wanted, FILL_PRICE_AGE_SECONDS)
+        latest = self.data_aggregator.latest
+        old = {
+            coin: price
+            for coin, price in latest.last_known(wanted).items()
+            if latest.age_seconds(price) <= CLOSE_PRICE_AGE_SECONDS
+        }
+        return old | fresh
 
     def _entry_terms(
         self, shares: Mapping[str, float], decisions: list[tuple[str, Decision]]
@@ -227,12 +276,20 @@ class TradingEngine:
         ]
         # Brings the venues' lists up to date.
         instruments = self._instruments([*entered, *partly_closed])
-        known = (coins.find(self.database.connection, coin) for coin in entered)
+        found = {coin: coins.find(self.database.connection, coin) for coin, _ in decisions}
+        known = {coin: row for coin, row in found.items() if row is not None}
         venues = self.data_aggregator.venues.trading_venues(
-            coin for coin in known if coin is not None
+            known[coin] for coin in dict.fromkeys(entered) if coin in known
         )
         halted = {coin for coin, states in venues.items() if states and not any(states.values())}
-        return EntryTerms(shares, instruments, frozenset(halted))
+        latest = self.data_aggregator.latest
+        stale = {
+            coin
+            for coin, price in latest.last_known(entered).items()
+            if latest.age_seconds(price) > FILL_PRICE_AGE_SECONDS
+        }
+        ids = {coin: row.id for coin, row in known.items()}
+        return EntryTerms(shares, instruments, frozenset(halted), frozenset(stale), ids)
 
     def _instruments(self, sized: list[str]) -> dict[str, Instrument] | None:
         """Trading rules of the coins to be entered or partly closed; None if they cannot be had."""
@@ -242,88 +299,6 @@ class TradingEngine:
             return self.data_aggregator.venues.instruments(sized)
         except SourceError:
             return None
-
-    # ------------------------------------------------------------------------------ booking
-
-    def _book(
-        self,
-        cycle: Cycle,
-        decisions: list[tuple[str, Decision]],
-        prices: Mapping[str, KnownPrice],
-        terms: EntryTerms,
-        stopwatch: Stopwatch,
-    ) -> CycleReport:
-        """Carry out the decisions and finish the cycle, in one transaction."""
-        records: list[DecisionRecord] = []
-        trades: list[BookedTrade] = []
-        with self.database.ledger_transaction() as connection:
-            self._check_lease(connection)
-            cycles.check_running(connection, cycle)
-            too_late = self._stopped_meanwhile(connection)
-            account = books.load_account(connection, self.model.id)
-            marks = self._marks({coin: price.ticker.price for coin, price in prices.items()})
-            for coin, decision in decisions:
-                known = coins.find(connection, coin)
-                coin_id = None if known is None else known.id
-                record = cycles.add_decision(
-                    connection, cycle, coin_id, coin, decision, cycle.started_at
-                )
-                refusal = None
-                if decision.signal is not Signal.HOLD:
-                    refusal = too_late or _refusal(coin, decision, prices, terms)
-                if refusal is not None:
-                    outcome = Outcome(coin, decision, "refused", refusal)
-                else:
-                    account, outcome = execute(
-                        account, coin, decision, marks, terms.rules(coin, self.rules),
-                        cycle.started_at, terms.instrument(coin), record.id,
-                    )  # fmt: skip
-                records.append(
-                    cycles.set_outcome(
-                        connection, record, outcome.status, outcome.reason, outcome.changes
-                    )
-                )
-                if outcome.entry is not None:
-                    trades.append(self._append(outcome.entry, decision.justification))
-            self._store(account, marks, cycle.started_at)
-            stopwatch.lap("booking_ms")
-            finished = replace(
-                cycle, status="done", finished_at=self.clock.now_ms(), timings=stopwatch.laps
-            )
-            cycles.finish(connection, finished)
-        return CycleReport(finished, tuple(records), tuple(trades))
-
-    def _check_lease(self, connection: sqlite3.Connection) -> None:
-        """Raises Conflict (loop_elsewhere) where another process trades."""
-        if self._lease is not None:
-            self._lease.check(connection)
-
-    def _stopped_meanwhile(self, connection: sqlite3.Connection) -> str | None:
-        """Why an answer comes too late: what a person stopped while the trader was thinking."""
-        if trading_state.halt(connection).halted:
-            return TRADING_HALTED
-        model = models.get(connection, self.model.id)
-        if model.archived_at is not None:
-            return "archived"
-        return "paused" if self.model.enabled and not model.enabled else None
-
-    def _append(self, entry: Entry, justification: str | None) -> BookedTrade:
-        """Book a ledger line in the running transaction."""
-        connection = self.database.connection
-        coin_ids = {entry.fill.coin: coins.get(connection, entry.fill.coin).id}
-        trade_id = books.book(connection, self.model.id, coin_ids, entry)
-        return BookedTrade(trade_id, self.model.id, entry, justification or None)
-
-    def _store(self, account: Account, marks: Mapping[str, Decimal], now_ms: int) -> None:
-        """Store account, positions and value in the running transaction."""
-        connection = self.database.connection
-        coin_ids = {coin: coins.get(connection, coin).id for coin in account.positions}
-        stamped = books.load_marks(connection, self.model.id)
-        for coin in account.positions:
-            if coin in marks and (coin not in stamped or stamped[coin].price != marks[coin]):
-                stamped[coin] = Mark(marks[coin], now_ms)
-        books.store_account(connection, self.model.id, account, coin_ids, stamped)
-        books.record_value(connection, self.model.id, ledger.value(account, marks), now_ms)
 
     def _failed(self, cycle: Cycle, code: str, message: str) -> CycleReport:
         failed = replace(
@@ -337,131 +312,33 @@ class TradingEngine:
             cycles.finish(connection, failed)
         return CycleReport(failed)
 
-    # -------------------------------------------------------------------------------- exits
+    # ------------------------------------------------------------------------ exits and account
 
     def check_exits(self, prices: Mapping[str, KnownPrice]) -> list[BookedTrade]:
         """Close what these prices bring to its stop, target or liquidation; remember the marks."""
-        seen = books.load_account(self.database.connection, self.model.id).positions
-        if not seen.keys() & prices.keys():
-            return []
-        now_ms = self.clock.now_ms()
-        trades: list[BookedTrade] = []
-        with self.database.ledger_transaction() as connection:
-            self._check_lease(connection)
-            account = books.load_account(connection, self.model.id)
-            for coin in sorted(account.positions.keys() & prices.keys()):
-                position = self._lived_through(account.positions[coin], prices[coin].ticker)
-                hit = self._exit_hit(account.positions[coin], prices[coin].ticker.price)
-                if hit is None:
-                    mark = Mark(prices[coin].ticker.price, prices[coin].ticker.time_ms)
-                    books.store_watch(connection, self.model.id, position, mark)
-                    account = replace(account, positions={**account.positions, coin: position})
-                    continue
-                account, entry = execute_exit(account, position, hit, self.rules, now_ms)
-                trades.append(self._append(entry, None))
-            if trades:
-                fresh = {coin: price.ticker.price for coin, price in prices.items()}
-                self._store(account, self._marks(fresh), now_ms)
-        for trade in trades:
-            self._publish_trade(trade)
-        return trades
-
-    def _exit_hit(self, position: Position, price: Decimal) -> ExitHit | None:
-        best = position.best_price if position.best_price is not None else position.entry_price
-        levels = exit_levels(position, self.rules.maintenance_margin_rate)
-        return exit_at_price(levels, price, float(best))
-
-    @staticmethod
-    def _lived_through(position: Position, ticker: Ticker) -> Position:
-        price = float(ticker.price)
-        return with_best_price(position, Kline(ticker.time_ms, price, price, price, price, 0.0))
+        return self.exits.check(prices)
 
     def flatten(self) -> list[BookedTrade]:
         """Close every position now. Raises SourceError when one of them has no fresh price."""
-        held = books.load_account(self.database.connection, self.model.id).positions
-        if not held:
-            return []
-        prices = self.data_aggregator.get_prices(held, FILL_PRICE_AGE_SECONDS)
-        unpriced = sorted(set(held) - set(prices))
-        if unpriced:
-            raise SourceUnavailable(f"No fresh price of {', '.join(unpriced)}: nothing was closed.")
-        now_ms = self.clock.now_ms()
-        trades = []
-        with self.database.ledger_transaction() as connection:
-            account = books.load_account(connection, self.model.id)
-            marks = self._marks({coin: price.ticker.price for coin, price in prices.items()})
-            for position in list(account.positions.values()):
-                hit = ExitHit(Reason.FLATTEN, marks[position.coin])
-                account, entry = execute_exit(account, position, hit, self.rules, now_ms)
-                trades.append(self._append(entry, None))
-            self._store(account, marks, now_ms)
-        for trade in trades:
-            self._publish_trade(trade)
-        return trades
-
-    # ------------------------------------------------------------------------------ account
+        return self.exits.flatten()
 
     def valued_account(self) -> ValuedAccount:
         """The account at the last good marks; nothing is asked of a source."""
-        account = books.load_account(self.database.connection, self.model.id)
-        known = self.data_aggregator.latest.last_known(account.positions)
-        stored = books.load_marks(self.database.connection, self.model.id)
-        marks = self._marks({})
-        ages: dict[str, float] = {}
-        stale: set[str] = set()
-        for coin in account.positions:
-            if coin in known:
-                ages[coin] = self.data_aggregator.latest.age_seconds(known[coin])
-                if self.data_aggregator.latest.is_stale(known[coin]):
-                    stale.add(coin)
-                continue
-            stale.add(coin)
-            if coin in stored:
-                ages[coin] = max(0.0, (self.clock.now_ms() - stored[coin].time_ms) / 1000)
-        return ValuedAccount(account, ledger.value(account, marks), ages, frozenset(stale))
+        return self.books.valued_account()
 
     def record_value(self) -> None:
         """One point of the value curve, at the last good marks."""
-        portfolio = self.valued_account().portfolio
-        now_ms = self.clock.now_ms()
-        with self.database.transaction() as connection:
-            books.record_value(connection, self.model.id, portfolio, now_ms)
-        self._publish_value(portfolio, now_ms)
-
-    def _marks(self, fresh: Mapping[str, Decimal]) -> dict[str, Decimal]:
-        """The last good price of each held coin: `fresh`, else known, else stored with it."""
-        stored = books.load_marks(self.database.connection, self.model.id)
-        marks = {coin: mark.price for coin, mark in stored.items()}
-        known = self.data_aggregator.latest.last_known(marks)
-        return marks | {coin: price.ticker.price for coin, price in known.items()} | dict(fresh)
+        self.books.record_value()
 
     # ------------------------------------------------------------------------------- events
 
     def _publish(self, report: CycleReport) -> None:
         for trade in report.trades:
-            self._publish_trade(trade)
+            self.books.publish_trade(trade)
         if report.cycle.status == "done":
-            self._publish_value(self.valued_account().portfolio, report.cycle.started_at)
+            portfolio = self.valued_account().portfolio
+            self.books.publish_value(portfolio, report.cycle.started_at)
         self._publish_cycle(report.cycle)
-
-    def _publish_trade(self, trade: BookedTrade) -> None:
-        self.events.publish("trade", {"trade": trade, "model_name": self.model.name})
-
-    def _publish_value(self, portfolio: Portfolio, time_ms: int) -> None:
-        self.events.publish(
-            "account_value",
-            {"model_id": self.model.id, "time_ms": time_ms, "portfolio": portfolio},
-        )
 
     def _publish_cycle(self, cycle: Cycle) -> None:
         self.events.publish("cycle", {"cycle": cycle})
-
-
-def _refusal(
-    coin: str, decision: Decision, prices: Mapping[str, KnownPrice], terms: EntryTerms
-) -> str | None:
-    """Why an order may not go to the ledger at all."""
-    refusal = terms.refusal(coin) if decision.side is not None else None
-    if refusal is None and coin not in prices:
-        return "no_price"
-    return refusal

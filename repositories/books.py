@@ -10,13 +10,25 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from domain import Entry, Exits, Fill, FillKind, Portfolio, Position, Reason, Side
+from domain import (
+    Comparison,
+    Entry,
+    Exits,
+    Fill,
+    FillKind,
+    Interval,
+    Portfolio,
+    Position,
+    PriceCondition,
+    Reason,
+    Side,
+)
 from errors import LedgerMismatch
 from ledger import Account
 
 _TRADE_COLUMNS = (
     "model_id, coin_id, coin, timestamp, kind, side, quantity, price, leverage, fee, gross, pnl, "
-    "cash_after, reason, stop_loss, profit_target, trailing_stop_pct, decision_id"
+    "cash_after, reason, stop_loss, profit_target, trailing_stop_pct, invalidation, decision_id"
 )
 
 
@@ -85,6 +97,12 @@ def load_marks(connection: sqlite3.Connection, model_id: int) -> dict[str, Mark]
     return {row["coin"]: Mark(Decimal(row["mark_price"]), row["mark_time"]) for row in rows}
 
 
+def held_by(connection: sqlite3.Connection, model_id: int) -> list[str]:
+    """The coins of a model's open positions."""
+    rows = connection.execute("SELECT coin FROM positions WHERE model_id = ?", (model_id,))
+    return [row["coin"] for row in rows]
+
+
 def held_coins(connection: sqlite3.Connection) -> dict[int, list[str]]:
     """Coins with open positions by the id of each model that is not archived."""
     held: dict[int, list[str]] = {}
@@ -95,6 +113,28 @@ def held_coins(connection: sqlite3.Connection) -> dict[int, list[str]]:
     for row in rows:
         held.setdefault(row["model_id"], []).append(row["coin"])
     return held
+
+
+def last_close(connection: sqlite3.Connection, model_id: int, coin: str) -> int | None:
+    """When a model last closed a position in a coin, or a part of one."""
+    row = connection.execute(
+        "SELECT timestamp FROM trades WHERE model_id = ? AND coin = ? "
+        "AND kind IN ('close', 'liquidation') ORDER BY id DESC LIMIT 1",
+        (model_id, coin),
+    ).fetchone()
+    return None if row is None else int(row["timestamp"])
+
+
+def last_trade_id(connection: sqlite3.Connection) -> int:
+    """The id of the newest trade of any model: positions change with trades alone."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'trades'").fetchone()
+    return 0 if row is None else int(row["seq"])
+
+
+def models_traded_since(connection: sqlite3.Connection, trade_id: int) -> set[int]:
+    """The models with trades after that one."""
+    rows = connection.execute("SELECT DISTINCT model_id FROM trades WHERE id > ?", (trade_id,))
+    return {row["model_id"] for row in rows}
 
 
 def list_trades(
@@ -203,14 +243,15 @@ def book(
     """Append one ledger line; the id of its row."""
     fill = entry.fill
     cursor = connection.execute(
-        f"INSERT INTO trades ({_TRADE_COLUMNS}) VALUES ({', '.join('?' * 18)})",
+        f"INSERT INTO trades ({_TRADE_COLUMNS}) VALUES ({', '.join('?' * 19)})",
         (
             model_id, coin_ids[fill.coin], fill.coin, fill.time_ms, fill.kind.value,
             fill.side.value, _text(fill.quantity), _text(fill.price), _text(fill.leverage),
             _text(fill.fee), _text(entry.gross), _text(entry.pnl), _text(entry.cash_after),
             fill.reason.value, _optional_text(fill.exits.stop_loss),
             _optional_text(fill.exits.profit_target),
-            _optional_text(fill.exits.trailing_stop_pct), fill.decision_id,
+            _optional_text(fill.exits.trailing_stop_pct), _condition_text(fill.exits),
+            fill.decision_id,
         ),
     )  # fmt: skip
     assert cursor.lastrowid is not None  # an INSERT has just succeeded
@@ -237,7 +278,7 @@ def store_account(
     connection.executemany(
         "INSERT INTO positions (model_id, coin_id, coin, side, quantity, cost, margin, "
         "entry_fees, funding, opened_at, stop_loss, profit_target, trailing_stop_pct, "
-        f"best_price, mark_price, mark_time) VALUES ({', '.join('?' * 16)})",
+        f"invalidation, best_price, mark_price, mark_time) VALUES ({', '.join('?' * 17)})",
         [
             _position_row(model_id, coin_ids[coin], position, marks.get(coin))
             for coin, position in account.positions.items()
@@ -303,7 +344,19 @@ def _exits(row: sqlite3.Row) -> Exits:
         _optional(row["stop_loss"]),
         _optional(row["profit_target"]),
         _optional(row["trailing_stop_pct"]),
+        None if row["invalidation"] is None else _condition(row["invalidation"]),
     )
+
+
+def _condition_text(exits: Exits) -> str | None:
+    return None if exits.invalidation is None else str(exits.invalidation)
+
+
+def _condition(text: str) -> PriceCondition:
+    """What `str(condition)` gave: `price < 1` or `close_1h >= 1`."""
+    name, operator, level = text.split(" ")
+    interval = None if name == "price" else Interval(name.removeprefix("close_"))
+    return PriceCondition(interval, Comparison(operator), Decimal(level))
 
 
 def _position(row: sqlite3.Row) -> Position:
@@ -329,7 +382,8 @@ def _position_row(
         _text(position.cost), _text(position.margin), _text(position.entry_fees),
         _text(position.funding), position.opened_at, _optional_text(position.exits.stop_loss),
         _optional_text(position.exits.profit_target),
-        _optional_text(position.exits.trailing_stop_pct), _optional_text(position.best_price),
+        _optional_text(position.exits.trailing_stop_pct), _condition_text(position.exits),
+        _optional_text(position.best_price),
         None if mark is None else _text(mark.price), None if mark is None else mark.time_ms,
     )  # fmt: skip
 

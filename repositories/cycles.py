@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain import MINUTE_MS, Decision, Signal
-from errors import Conflict
+from errors import Conflict, NotFound
+from risk import Change, Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class DecisionRecord:
     decision: Mapping[str, Any]
     outcome: str
     reason: str | None
-    changes: tuple[str, ...]
+    detail: Mapping[str, Any]  # what risk changed: {field: {asked, allowed, limit}}, as text
 
     @property
     def signal(self) -> str:
@@ -120,6 +121,14 @@ def _interrupt(connection: sqlite3.Connection, now_ms: int, condition: str, *val
     ).rowcount
 
 
+def get(connection: sqlite3.Connection, cycle_id: int) -> Cycle:
+    """A cycle by its id. Raises NotFound (unknown_cycle)."""
+    row = connection.execute("SELECT * FROM cycles WHERE id = ?", (cycle_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no cycle {cycle_id}.", code="unknown_cycle")
+    return _cycle(row)
+
+
 def last(connection: sqlite3.Connection, model_id: int) -> Cycle | None:
     """The newest cycle of a model."""
     return last_of_all(connection).get(model_id)
@@ -159,20 +168,21 @@ def add_decision(
     )  # fmt: skip
     assert cursor.lastrowid is not None  # an INSERT has just succeeded
     return DecisionRecord(
-        cursor.lastrowid, cycle.model_id, cycle.id, now_ms, coin, words, "pending", None, ()
+        cursor.lastrowid, cycle.model_id, cycle.id, now_ms, coin, words, "pending", None, {}
     )
 
 
 def set_outcome(
     connection: sqlite3.Connection, record: DecisionRecord, outcome: str,
-    reason: str | None, changes: tuple[str, ...],
+    reason: str | None, changes: Changes,
 ) -> DecisionRecord:  # fmt: skip
-    """Store what became of a decision."""
+    """Store what became of a decision, why, and what risk changed of it."""
+    detail = {name: _change_words(change) for name, change in changes.items()}
     connection.execute(
         "UPDATE decisions SET outcome = ?, reason = ?, detail = ? WHERE id = ?",
-        (outcome, reason, json.dumps({"changes": list(changes)}), record.id),
+        (outcome, reason, json.dumps(detail) if detail else None, record.id),
     )
-    return replace(record, outcome=outcome, reason=reason, changes=changes)
+    return replace(record, outcome=outcome, reason=reason, detail=detail)
 
 
 def list_decisions(
@@ -183,6 +193,12 @@ def list_decisions(
         "SELECT * FROM decisions WHERE model_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
         (model_id, 2**62 if before is None else before, limit),
     )
+    return [_decision(row) for row in rows]
+
+
+def decisions_of(connection: sqlite3.Connection, cycle_id: int) -> list[DecisionRecord]:
+    """The decisions of one cycle in the order in which they were made."""
+    rows = connection.execute("SELECT * FROM decisions WHERE cycle_id = ? ORDER BY id", (cycle_id,))
     return [_decision(row) for row in rows]
 
 
@@ -207,10 +223,18 @@ def decision_words(decision: Decision) -> dict[str, Any]:
         for name, text in (
             ("justification", decision.justification),
             ("invalidation", decision.invalidation),
+            ("invalidation_condition", str(decision.invalidation_condition or "")),
         )
         if text
     }
     return words
+
+
+def _change_words(change: Change) -> dict[str, str | None]:
+    asked, allowed = (
+        None if amount is None else f"{amount:f}" for amount in (change.asked, change.allowed)
+    )
+    return {"asked": asked, "allowed": allowed, "limit": change.limit}
 
 
 def _cycle(row: sqlite3.Row) -> Cycle:
@@ -221,9 +245,8 @@ def _cycle(row: sqlite3.Row) -> Cycle:
 
 
 def _decision(row: sqlite3.Row) -> DecisionRecord:
-    detail = json.loads(row["detail"]) if row["detail"] else {}
     return DecisionRecord(
         row["id"], row["model_id"], row["cycle_id"], row["timestamp"], row["coin"],
         json.loads(row["decision"]), row["outcome"], row["reason"],
-        tuple(detail.get("changes", ())),
+        json.loads(row["detail"]) if row["detail"] else {},
     )  # fmt: skip

@@ -15,7 +15,7 @@ from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
 from repositories import coins, cycles, models, pools
 from repositories.cycles import Cycle
-from risk import RiskName
+from risk_limits import RiskName
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (

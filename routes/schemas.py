@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
+from errors import InvalidInput
+from risk_limits import RiskName, RiskTerms, stored_risk
 from timestamps import parse_time_ms
 
 LARGEST_ID = 2**63 - 1
@@ -26,6 +29,23 @@ def _time(value: object) -> object:
 
 TimeInput = Annotated[
     int, BeforeValidator(_time, json_schema_input_type=str), Field(ge=0, le=LATEST_MS)
+]
+
+
+def _stored_risk(value: object) -> object:
+    """A model's risk as it is stored, of a profile's name or of one with limits of its own."""
+    if not isinstance(value, str | Mapping) or (isinstance(value, str) and value.startswith("{")):
+        raise ValueError("takes the name of a profile, or an object")
+    try:
+        return stored_risk(value)
+    except InvalidInput as error:
+        reasons = (f"{name.removeprefix('risk.')}: {why}" for name, why in error.fields.items())
+        raise ValueError("; ".join(reasons)) from error
+
+
+Risk = Annotated[
+    str,
+    BeforeValidator(_stored_risk, json_schema_input_type=RiskName | RiskTerms),
 ]
 
 
@@ -153,6 +173,14 @@ class Trades(RootModel[list[Trade]]):
     """Trades, newest first."""
 
 
+class RiskChange(BaseModel):
+    """What risk made of one number of a decision."""
+
+    asked: float | None
+    allowed: float | None
+    limit: str
+
+
 class DecisionAnswer(BaseModel):
     """What a trader said of a coin and what became of it."""
 
@@ -161,9 +189,10 @@ class DecisionAnswer(BaseModel):
     timestamp: str
     coin: str
     signal: str
-    outcome: str
+    outcome: str = Field(description="executed, adjusted, refused or held")
     reason: str | None
-    changes: list[str] = Field(description="What risk changed")
+    changes: list[str] = Field(description="The limits that changed it")
+    detail: dict[str, RiskChange] = Field(description="What risk changed, or refused, by field")
     justification: str | None
     confidence: float | None
     decision: dict[str, object] = Field(description="As the trader said it")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
 import ledger
 from domain import Coin, FillKind, Side
 from latest_prices import KnownPrice
+from model_books import ValuedAccount
 from repositories.backtests import BacktestRecord
 from repositories.books import AccountValue, BookedTrade
 from repositories.cycles import Cycle, DecisionRecord
 from repositories.trading_state import Halt
 from timestamps import iso_utc
-from trading_engine import TradingEngine, ValuedAccount
+from trading_engine import TradingEngine
 
 _OPENING_SIGNALS = {Side.LONG: "buy_to_enter", Side.SHORT: "sell_to_enter"}
 
@@ -153,11 +155,25 @@ def decision(record: DecisionRecord) -> dict[str, Any]:
         "signal": record.signal,
         "outcome": record.outcome,
         "reason": record.reason,
-        "changes": list(record.changes),
+        "changes": [change["limit"] for change in record.detail.values()],
+        "detail": {
+            field: {
+                "asked": _amount(c["asked"]),
+                "allowed": _amount(c["allowed"]),
+                "limit": c["limit"],
+            }
+            for field, c in record.detail.items()
+        },
         "justification": said.get("justification"),
         "confidence": said.get("confidence"),
         "decision": said,
     }
+
+
+def _amount(text: str | None) -> float | None:
+    """A stored amount as a JSON number, which knows neither NaN nor infinity."""
+    amount = None if text is None else float(text)
+    return amount if amount is None or math.isfinite(amount) else None
 
 
 def cycle(row: Cycle | None) -> dict[str, Any] | None:

@@ -13,13 +13,12 @@ from pydantic import BaseModel, Field, RootModel
 
 import performance
 from domain import DAY_MS, TradingModel
-from repositories import books, coins, cycles, models
+from repositories import books, coins, models
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
     LARGEST_ID,
     AccountValue,
-    DecisionAnswer,
     Empty,
     Identifier,
     ModelPath,
@@ -84,17 +83,6 @@ class NamedTrade(Trade):
 
 class NamedTrades(RootModel[list[NamedTrade]]):
     """Trades, newest first."""
-
-
-class DecisionsQuery(Query):
-    """Which decisions."""
-
-    limit: int = Field(50, ge=1, description="500 at most")
-    before: int | None = Field(None, ge=1, le=LARGEST_ID, description="Only ids below this")
-
-
-class Decisions(RootModel[list[DecisionAnswer]]):
-    """Decisions, newest first."""
 
 
 class AllPortfolios(BaseModel):
@@ -239,17 +227,6 @@ def list_all_trades(query: AllTradesQuery) -> Response:
         connection, list(names), limit=min(query.limit, 1000), before=query.before
     )
     return jsonify([shapes.trade(row) | {"model_name": names[row.model_id]} for row in rows])
-
-
-@blueprint.get("/models/<int:model_id>/conversations", responses={200: Decisions})
-def list_decisions(path: ModelPath, query: DecisionsQuery) -> Response:
-    """What a model's trader said and what became of it, newest first."""
-    connection = services().database.connection
-    models.get(connection, path.model_id)
-    rows = cycles.list_decisions(
-        connection, path.model_id, limit=min(query.limit, 500), before=query.before
-    )
-    return jsonify([shapes.decision(row) for row in rows])
 
 
 @blueprint.get("/aggregated/portfolio", responses={200: AllPortfoliosAnswer})

@@ -78,7 +78,7 @@ def main(path: Path) -> None:
             factor = Decimal(str(round(random.gauss(1, 0.01), 4)))
             source.quotes[symbol] = (price * factor).quantize(Decimal("0.01"))
         engine = TradingEngine(
-            model, database, aggregator, lambda symbols: Gambler(),
+            model, database, aggregator, lambda symbols, cycle_id: Gambler(),
             ExecutionRules(Decimal("0.001")), clock, lot_rounding=False,
         )  # fmt: skip
         engine.check_exits(aggregator.get_prices(COINS, 0))

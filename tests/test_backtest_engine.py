@@ -43,7 +43,7 @@ from domain import (
 from errors import InvalidInput
 from paper_execution import ExecutionRules
 from performance import drawdown_series, round_trips, trip_figures
-from risk import PROFILES, RiskName
+from risk_limits import PROFILES, RiskName
 from strategies import RuleTrader, Strategy, make_trader
 from timestamps import iso_utc, parse_time_ms
 

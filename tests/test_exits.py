@@ -205,7 +205,8 @@ def levels_of(draw: st.DrawFn, base: Decimal) -> ExitLevels:
     if draw(st.booleans()):
         target = base * (1 + side.sign * Decimal(draw(st.integers(1, 30))) / 100)
     trailing = draw(st.sampled_from([None, 0.01, 0.03, 0.1, 1 / 30]))
-    return ExitLevels(side, tuple(adverse), target, trailing)
+    named = None if target is None else (Reason.PROFIT_TARGET, target)
+    return ExitLevels(side, tuple(adverse), named, trailing)
 
 
 def naive_first_exit(

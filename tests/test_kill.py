@@ -56,7 +56,7 @@ def assert_cycles_are_whole(database: Database) -> None:
     half_booked = database.connection.execute(
         "SELECT COUNT(*) FROM decisions d JOIN cycles c ON c.id = d.cycle_id "
         "WHERE c.status != 'done' OR d.outcome = 'pending' OR "
-        "(d.outcome = 'filled') != EXISTS (SELECT 1 FROM trades t WHERE t.decision_id = d.id)"
+        "(d.outcome IN ('executed', 'adjusted')) != EXISTS (SELECT 1 FROM trades t WHERE t.decision_id = d.id)"
     ).fetchone()[0]
     assert half_booked == 0
     doubled = database.connection.execute(

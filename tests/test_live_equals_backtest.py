@@ -21,7 +21,7 @@ from exchange_simulator.replayed_market import ReplayedMarket
 from exchange_simulator.server import SimulatorServer
 from paper_execution import ExecutionRules
 from repositories import books, coins, models, pools
-from risk import RiskName, profile_named
+from risk_limits import RiskName, profile_named
 from strategies import make_trader
 from timestamps import iso_utc, parse_time_ms
 from trading_engine import TradingEngine
@@ -112,7 +112,7 @@ def trade_on_paper(
         world.clock.set(now_ms)
         engine = TradingEngine(
             model, world.database, world.data_aggregator,
-            lambda symbols: make_trader(key, symbols, params), rules, world.clock,
+            lambda symbols, cycle_id: make_trader(key, symbols, params), rules, world.clock,
             lot_rounding=lots,
         )  # fmt: skip
         report = engine.execute_trading_cycle(now_ms)

@@ -34,6 +34,7 @@ from ledger import Account
 from repositories import backtests, books, coins, cycles, models, pools
 from repositories import settings as setting_rows
 from repositories.books import Mark
+from risk import Change
 
 NOW_MS = 1_717_245_296_789
 SIXTY_DIGITS = Decimal("98765432109876543210987654321098765432.1098765432109876543211")
@@ -469,8 +470,10 @@ def test_a_decision_is_kept_in_its_own_words(connection: sqlite3.Connection, mod
     first = cycles.add_decision(connection, cycle, 1, "BTC", entry, NOW_MS)
     second = cycles.add_decision(connection, cycle, None, "NOSUCH", close, NOW_MS)
     assert (first.outcome, second.signal) == ("pending", "close_position")
-    first = cycles.set_outcome(connection, first, "filled", None, ("leverage 10 to 3",))
-    second = cycles.set_outcome(connection, second, "refused", "no_price", ())
+    cut = {"leverage": Change(Decimal(10), Decimal(3), "max_leverage")}
+    first = cycles.set_outcome(connection, first, "adjusted", "max_leverage", cut)
+    assert first.detail == {"leverage": {"asked": "10", "allowed": "3", "limit": "max_leverage"}}
+    second = cycles.set_outcome(connection, second, "refused", "no_price", {})
     assert cycles.list_decisions(connection, model.id) == [second, first]
     assert cycles.list_decisions(connection, model.id, limit=1, before=second.id) == [first]
 

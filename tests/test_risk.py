@@ -10,7 +10,9 @@ import pytest
 import ledger
 from domain import Decision, Fill, FillKind, Portfolio, Side, Signal
 from ledger import Account
-from risk import PROFILES, RiskName, RiskProfile, Verdict, judge_entry, profile_named
+from paper_execution import NOTHING_LIVED_THROUGH
+from risk import TrackRecord, Verdict, judge_entry
+from risk_limits import PROFILES, RiskName, RiskProfile, profile_named
 
 BALANCED = PROFILES[RiskName.BALANCED]
 PRICE = Decimal(100)
@@ -38,8 +40,16 @@ def judged(
     profile: RiskProfile | None = BALANCED,
     held: Portfolio | None = None,
     coin: str = "BTC",
+    record: TrackRecord = NOTHING_LIVED_THROUGH,
 ) -> Verdict:
-    return judge_entry(profile, coin, decision, PRICE, held or portfolio(), Decimal("0.001"))
+    return judge_entry(
+        profile, coin, decision, PRICE, held or portfolio(), Decimal("0.001"), record
+    )
+
+
+def limits(verdict: Verdict) -> tuple[str, ...]:
+    """Which limits changed it."""
+    return tuple(change.limit for change in verdict.changes.values())
 
 
 def test_within_the_limits_nothing_changes() -> None:
@@ -63,14 +73,14 @@ def test_beyond_a_limit_is_cut_to_it(
 ) -> None:
     verdict = judged(decision)
     assert verdict.refusal is None
-    assert (verdict.quantity, verdict.changes) == (quantity, changes)
+    assert (verdict.quantity, limits(verdict)) == (quantity, changes)
     assert verdict.decision.leverage <= BALANCED.max_leverage
 
 
 def test_all_notional_together_is_limited() -> None:
     held = portfolio(("ETH", "100", "10"), ("SOL", "95", "10"))  # 19,500 of at most 20,000
     verdict = judged(buy(quantity="20", leverage="5"), held=held)
-    assert (verdict.quantity, verdict.changes) == (5, ("max_notional",))
+    assert (verdict.quantity, limits(verdict)) == (5, ("max_notional",))
 
 
 def test_what_is_held_counts_against_the_position_limit() -> None:
@@ -139,14 +149,14 @@ class TestWeightsAndCash:
 
     def test_a_share_beyond_the_cash_is_cut_to_it(self) -> None:
         verdict = judged(buy(weight="0.5"), None, self.grown())
-        assert verdict.changes == ("available_cash",)
+        assert limits(verdict) == ("available_cash",)
         assert verdict.quantity * PRICE * Decimal("1.001") == pytest.approx(
             Decimal(5000), abs=Decimal("1e-9")
         )
 
     def test_but_not_to_less_than_half_of_it(self) -> None:
         verdict = judged(buy(weight="0.7"), None, self.grown())
-        assert verdict.changes == ()
+        assert not verdict.changes
         assert verdict.quantity * PRICE > 10_000  # which the ledger will refuse
 
     def test_other_sizes_are_never_cut_to_the_cash(self) -> None:
@@ -168,6 +178,12 @@ def test_the_cheapest_coin_and_the_richest_account_are_within_its_digits() -> No
     rich = ledger.value(account, {})
     with localcontext(prec=28):
         verdict = judge_entry(
-            BALANCED, "PEPE", buy(weight="1"), Decimal("0.00000001"), rich, Decimal("0.001")
+            BALANCED,
+            "PEPE",
+            buy(weight="1"),
+            Decimal("0.00000001"),
+            rich,
+            Decimal("0.001"),
+            NOTHING_LIVED_THROUGH,
         )
     assert verdict.quantity == Decimal("0.25") * 10**20

@@ -14,7 +14,7 @@ from real_klines import real_series
 
 from domain import BoolArray, Entry, FillKind, KlineSeries, Side
 from paper_execution import ExecutionRules
-from risk import RiskName, profile_named
+from risk_limits import RiskName, profile_named
 from strategies import Strategy, make_trader
 from strategies.base import Signals, is_due
 from strategies.combined import Combined

@@ -13,6 +13,7 @@ import pytest
 from market_source import FINEST, SettableSource
 
 from clock import ManualClock
+from cycle_booking import CycleReport
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import (
@@ -33,9 +34,9 @@ from event_stream import EventStream
 from ledger_audit import audit
 from paper_execution import ExecutionRules
 from repositories import books, coins, cycles, models, pools
-from risk import RiskName, profile_named
+from risk_limits import RiskName, profile_named
 from timestamps import parse_time_ms
-from trading_engine import CycleReport, TradingEngine
+from trading_engine import TradingEngine
 
 START_MS = parse_time_ms("2024-03-01T10:00:30Z")
 FEE = Decimal("0.001")
@@ -75,7 +76,7 @@ class Desk:
     def engine(self, **terms: Any) -> TradingEngine:
         rules = terms.pop("rules", ExecutionRules(FEE))
         return TradingEngine(
-            self.model, self.database, self.aggregator, lambda symbols: self.trader, rules,
+            self.model, self.database, self.aggregator, lambda symbols, cycle_id: self.trader, rules,
             self.clock, events=self.events, lock=self.lock, **terms,
         )  # fmt: skip
 
@@ -142,7 +143,7 @@ def test_a_cycle_books_its_fills_with_the_decisions_that_caused_them(desk: Desk)
     report = desk.cycle({"BTC": buy(leverage=Decimal(5), justification="it looks cheap")})
     assert report.cycle.status == "done"
     (trade,), (decision,) = report.trades, report.decisions
-    assert decision.outcome == "filled"
+    assert decision.outcome == "executed"
     assert trade.entry.fill.decision_id == decision.id
     assert trade.justification == "it looks cheap"
     assert desk.account.cash == Decimal(10_000) - Decimal(200) - Decimal(1)
@@ -178,8 +179,8 @@ def test_closes_are_booked_before_opens_whatever_their_order(desk: Desk):
     ("coin", "decision", "reason"),
     [
         ("SOL", buy(), "not_in_pool"),
-        ("GOLD", buy(), "not_in_pool"),
-        ("GOLD", CLOSE, "no_price"),
+        ("GOLD", buy(), "unknown_coin"),
+        ("GOLD", CLOSE, "unknown_coin"),
         ("BTC", CLOSE, "no_position"),
         ("BTC", buy(1_000_000), "insufficient_cash"),
         ("BTC", buy(leverage=Decimal(0)), "invalid_leverage"),
@@ -211,7 +212,7 @@ def test_a_coin_out_of_the_pool_can_be_closed_and_not_entered(desk: Desk):
     report = desk.cycle({"ETH": [CLOSE, buy()]})
     assert "ETH" in desk.trader.shown  # it is still priced
     assert [(r.outcome, r.reason) for r in report.decisions] == [
-        ("filled", None), ("refused", "not_in_pool"),
+        ("executed", None), ("refused", "not_in_pool"),
     ]  # fmt: skip
 
 
@@ -311,7 +312,7 @@ def test_without_the_venues_rules_nothing_is_entered_and_closing_goes_on(desk: D
     desk.source.instruments = no_instruments  # type: ignore[method-assign]
     report = desk.cycle({"BTC": buy(), "ETH": CLOSE})
     assert {(r.coin, r.outcome, r.reason) for r in report.decisions} == {
-        ("BTC", "refused", "instrument_unknown"), ("ETH", "filled", None),
+        ("BTC", "refused", "instrument_unknown"), ("ETH", "executed", None),
     }  # fmt: skip
 
 
@@ -321,9 +322,9 @@ def test_a_coin_that_no_venue_trades_any_more_can_be_closed_and_not_entered(desk
     desk.clock.set(desk.clock.now_ms() + 2 * 3_600_000)  # what venues list is asked once an hour
     report = desk.cycle({"ETH": buy(), "BTC": buy()})
     assert {(r.coin, r.outcome, r.reason) for r in report.decisions} == {
-        ("ETH", "refused", "not_trading"), ("BTC", "filled", None),
+        ("ETH", "refused", "not_trading"), ("BTC", "executed", None),
     }  # fmt: skip
-    assert desk.cycle({"ETH": CLOSE}).decisions[0].outcome == "filled"
+    assert desk.cycle({"ETH": CLOSE}).decisions[0].outcome == "executed"
 
 
 def test_the_weights_of_the_pool_scale_the_position_limit_and_are_told_to_the_trader(desk: Desk):
@@ -334,7 +335,7 @@ def test_the_weights_of_the_pool_scale_the_position_limit_and_are_told_to_the_tr
     report = desk.cycle({"BTC": buy(1000), "ETH": buy(10_000)}, rules=rules)
     bought = {t.entry.fill.coin: t.entry.fill.quantity * t.entry.fill.price for t in report.trades}
     assert bought == {"BTC": Decimal(2500), "ETH": Decimal(625)}  # 25 % of equity, and a quarter
-    assert {r.changes for r in report.decisions} == {("max_position",)}
+    assert {r.detail["quantity"]["limit"] for r in report.decisions} == {"max_position"}
     shares = {coin: seen.pool_share for coin, seen in desk.trader.shown.items()}
     assert shares == {"BTC": 0.8, "ETH": 0.2}
 
