@@ -61,9 +61,10 @@ _BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")
 _SYMBOL = re.compile(r"[A-Z0-9._-]{1,20}")  # nothing that could change the meaning of a query
 
 
-def weight_limits(weight_a_minute: int) -> dict[str, Limit]:
-    """The venue's limit for a `RateLimiter`: 6,000 a minute by its own rules."""
-    return {WEIGHT: Limit(weight_a_minute, 60.0, margin_seconds=1.0)}
+def weight_limiter(weight_a_minute: int, wall_clock: Clock) -> RateLimiter:
+    """Holds to the venue's limit, which is 6,000 a minute by its own rules."""
+    limits = {WEIGHT: Limit(weight_a_minute, 60.0, margin_seconds=1.0)}
+    return RateLimiter(VENUE, limits, wall_clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,20 @@ class Config(BaseSettings):
     COINGECKO_API_KEY: str = Field("", description="Optional: raises the limit of questions")
     COINGECKO_API_URL: str = Field("", description="Another base URL; empty is CoinGecko's own")
     SOURCE_TIMEOUT_SECONDS: float = Field(4.0, gt=0, le=60)
+    SOURCE_BUDGET_SECONDS: float = Field(
+        5.0, gt=0, le=60, description="For an answer, whichever sources are asked for it"
+    )
+    BINANCE_RATE_LIMIT: int = Field(5400, ge=100, description="Weight a minute; it allows 6,000")
+    OKX_RATE_LIMIT: int = Field(
+        20, ge=1, description="Requests in 2 s to its narrowest endpoints; others in proportion"
+    )
+    COINGECKO_RATE_LIMIT: int = Field(25, ge=1, description="Requests a minute; about 30 allowed")
+    PRICE_DEVIATION_PERCENT: float = Field(
+        2.0, gt=0, lt=100, description="How far apart two sources may be without an alert"
+    )
+    PRICE_JUMP_PERCENT: float = Field(
+        20.0, gt=0, lt=100, description="A move between two ticks that another source must confirm"
+    )
     DATA_SOURCE_PRIORITY: dict[str, list[str]] = Field(
         default={}, validate_default=True, description="Sources by kind of data, first choice first"
     )

@@ -47,9 +47,10 @@ ABOUT_THE_KEY = frozenset({10002, 10005, 10010, 10011})
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")  # a comma would be two
 
 
-def request_limits(requests_a_minute: int) -> dict[str, Limit]:
-    """The venue's limit for a `RateLimiter`: about 30 a minute with a demo key."""
-    return {REQUESTS: Limit(requests_a_minute, 60.0, margin_seconds=1.0)}
+def request_limiter(requests_a_minute: int, wall_clock: Clock) -> RateLimiter:
+    """Holds to the venue's limit, which is about 30 a minute with a demo key."""
+    limits = {REQUESTS: Limit(requests_a_minute, 60.0, margin_seconds=1.0)}
+    return RateLimiter(VENUE, limits, wall_clock)
 
 
 @dataclass(frozen=True, slots=True)

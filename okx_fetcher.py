@@ -88,15 +88,16 @@ ABOUT_THE_KEY = "501"  # how their codes begin
 _SYMBOL = re.compile(r"[A-Z0-9-]{1,40}")  # nothing that could change the meaning of a query
 
 
-def endpoint_limits(requests_a_window: int) -> dict[str, Limit]:
-    """The venue's limits for a `RateLimiter`, with `requests_a_window` for its narrowest ones.
+def endpoint_limiter(requests_a_window: int, wall_clock: Clock) -> RateLimiter:
+    """Holds to the venue's limits, with `requests_a_window` for its narrowest endpoints.
 
     That is 20 by its own rules; the others are larger in proportion.
     """
-    return {
+    limits = {
         endpoint: Limit(max(1, allowed * requests_a_window // NARROWEST), WINDOW_SECONDS)
         for endpoint, allowed in REQUESTS_A_WINDOW.items()
     }
+    return RateLimiter(VENUE, limits, wall_clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel
 
-from data_aggregator import KlineAnswer
 from domain import Coin, Interval
 from errors import InvalidInput, SourceError
+from kline_routing import KlineAnswer
 from repositories import coins
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
