@@ -13,10 +13,12 @@ import cli
 import routes.backtests
 import routes.coin_groups
 import routes.coins
+import routes.decisions
 import routes.market
 import routes.model_pools
 import routes.models
 import routes.pages
+import routes.prompts
 import routes.providers
 import routes.settings
 import routes.system
@@ -33,6 +35,7 @@ from database import Database
 from domain import Clock
 from event_stream import EventStream
 from kline_stream import KlineStream
+from llm_client import LLMClients
 from market_data import MarketDataFetcher
 from market_sources import MarketSource
 from market_streams import MarketStreams
@@ -40,7 +43,7 @@ from okx_fetcher import OKXDataFetcher
 from owner_settings import SettingsStore
 from price_stream import PriceStream
 from redaction import Redactor, redact_root_handlers
-from repositories import books, coins
+from repositories import books, coins, providers
 from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
 from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
@@ -87,7 +90,7 @@ def create_app(
     Babel(app, locale_selector=chosen_locale)
     for family in (
         routes.coins, routes.coin_groups, routes.models, routes.model_pools, routes.providers,
-        routes.trading,
+        routes.prompts, routes.decisions, routes.trading,
         routes.market, routes.backtests, routes.settings, routes.system,
     ):  # fmt: skip
         app.register_api(family.blueprint)
@@ -121,7 +124,12 @@ def build_services(config: Config, clock: Clock) -> Services:
     )
     discovery = CoinDiscovery(database, data_aggregator, directory, clock)
     settings = SettingsStore(database, config.DEFAULT_TRADE_FEE_RATE)
-    desk = TradingDesk(database, data_aggregator, settings, clock, events)
+    provider_addresses = AddressRule(allow_local=config.LOCAL_PROVIDERS == "on")
+    llm_clients = LLMClients(
+        lambda provider_id: providers.provider_for_calls(database, secrets, provider_id),
+        provider_addresses,
+    )
+    desk = TradingDesk(database, data_aggregator, settings, clock, events, llm_clients)
     streams = build_streams(config)
     prices = PriceStream(
         data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS,
@@ -141,7 +149,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         database=database,
         secrets=secrets,
         redactor=redactor,
-        provider_addresses=AddressRule(allow_local=config.LOCAL_PROVIDERS == "on"),
+        provider_addresses=provider_addresses,
         cache=cache,
         data_aggregator=data_aggregator,
         discovery=discovery,

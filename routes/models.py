@@ -11,11 +11,13 @@ from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
+from ai_params import AI_DESCRIPTION, AI_NAME, AI_TRADER, params_schema, read_params
+from clock import SystemClock
 from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
-from repositories import coins, cycles, models, pools
+from repositories import coins, conversations, cycles, models, pools, providers
 from repositories.cycles import Cycle
-from risk_limits import RiskName
+from risk_limits import RiskName, risk_words
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
@@ -28,6 +30,7 @@ from routes.schemas import (
     Message,
     ModelPath,
     Portfolio,
+    Risk,
     Trade,
 )
 from routes.services import services
@@ -44,6 +47,7 @@ blueprint = APIBlueprint(
 
 DEFAULT_COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 MOST_COINS = 500
+WHAT_MAKES_A_TRADER = {"trader", "params", "provider_id", "model_name"}
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Symbols = Annotated[list[str], Field(max_length=MOST_COINS)]
@@ -61,7 +65,7 @@ class NewModel(Body):
     initial_capital: Capital = Decimal(10_000)
     interval: Interval = Interval.H1
     cycle_minutes: Minutes | None = Field(None, description="By default the setting")
-    risk: RiskName = RiskName.BALANCED
+    risk: Risk = RiskName.BALANCED.value
     enabled: bool = True
     prompt: str | None = Field(None, max_length=20_000)
     provider_id: int | None = Field(None, ge=1, le=LARGEST_ID)
@@ -77,11 +81,22 @@ class ModelChanges(Body):
     coins: Symbols | None = None
     interval: Interval | None = None
     cycle_minutes: Minutes | None = None
-    risk: RiskName | None = None
+    risk: Risk | None = None
     enabled: bool | None = None
     prompt: str | None = Field(None, max_length=20_000)
     provider_id: int | None = Field(None, ge=1, le=LARGEST_ID)
     model_name: str | None = Field(None, max_length=200)
+
+
+class BudgetAnswer(BaseModel):
+    """What an LLM's calls have used this UTC day, and the most that they may (null: any)."""
+
+    calls: int
+    tokens: int
+    cost: float = Field(description="US dollars, of calls whose prices are known")
+    daily_calls: int | None
+    daily_tokens: int | None
+    daily_cost: float | None
 
 
 class ModelAnswer(BaseModel):
@@ -99,7 +114,7 @@ class ModelAnswer(BaseModel):
     initial_capital: float
     interval: str
     cycle_minutes: int
-    risk: str
+    risk: str | dict[str, Any] = Field(description="A profile's name, or that with own limits")
     enabled: bool
     coins: list[str]
     created_at: str
@@ -108,6 +123,7 @@ class ModelAnswer(BaseModel):
     return_percentage: float
     open_positions: int
     last_cycle: CycleAnswer | None
+    budget: BudgetAnswer | None = Field(description="Of models that ask an LLM")
 
 
 class Models(RootModel[list[ModelAnswer]]):
@@ -141,17 +157,22 @@ class CycleResult(BaseModel):
 @blueprint.get("/traders", responses={200: Traders})
 def list_traders() -> Response:
     """What can trade, with the JSON Schema of its parameters."""
-    return jsonify(
-        [
-            {
-                "key": key,
-                "name": trader.name,
-                "description": trader.description,
-                "params_schema": trader.params_schema(),
-            }
-            for key, trader in registry().items()
-        ]
-    )
+    llm = {
+        "key": AI_TRADER,
+        "name": AI_NAME,
+        "description": AI_DESCRIPTION,
+        "params_schema": params_schema(),
+    }
+    rules = [
+        {
+            "key": key,
+            "name": trader.name,
+            "description": trader.description,
+            "params_schema": trader.params_schema(),
+        }
+        for key, trader in registry().items()
+    ]
+    return jsonify([llm, *rules])
 
 
 @blueprint.get("/models", responses={200: Models})
@@ -183,7 +204,7 @@ def get_model(path: ModelPath) -> Response:
 def add_model(body: NewModel) -> Response:
     """Make a model with its account and pool."""
     app = services()
-    pool = _coins(DEFAULT_COINS if body.coins is None else body.coins)
+    pool = chosen_coins(DEFAULT_COINS if body.coins is None else body.coins)
     frequency = app.settings.load().trading_frequency_minutes
     model = TradingModel(
         name=body.name,
@@ -192,7 +213,7 @@ def add_model(body: NewModel) -> Response:
         initial_capital=body.initial_capital,
         interval=body.interval,
         cycle_minutes=frequency if body.cycle_minutes is None else body.cycle_minutes,
-        risk=body.risk.value,
+        risk=body.risk,
         enabled=body.enabled,
         prompt=body.prompt,
         provider_id=body.provider_id,
@@ -211,12 +232,12 @@ def add_model(body: NewModel) -> Response:
 def change_model(path: ModelPath, body: ModelChanges) -> Response:
     """Change what the body names."""
     app = services()
-    pool = None if body.coins is None else _coins(body.coins)
+    pool = None if body.coins is None else chosen_coins(body.coins)
     now_ms = app.clock.now_ms()
     with app.database.transaction() as connection:
         model = models.get_current(connection, path.model_id)
         changed = replace(model, **_changes(body))
-        if changed.enabled or body.model_fields_set & {"trader", "params"}:
+        if changed.enabled or body.model_fields_set & WHAT_MAKES_A_TRADER:
             _check_trader(changed, pools.enterable(connection, model.id) if pool is None else pool)
         models.update(connection, changed, now_ms)
         if pool is not None:
@@ -290,7 +311,7 @@ def _set_enabled(model_id: int, *, enabled: bool) -> TradingModel:
     return model
 
 
-def _coins(symbols: Sequence[str]) -> list[Coin]:
+def chosen_coins(symbols: Sequence[str]) -> list[Coin]:
     """The coins of `symbols`. Raises InvalidInput naming those that there are not."""
     connection = services().database.connection
     found = {symbol: coins.find(connection, symbol) for symbol in symbols}
@@ -308,14 +329,20 @@ def _changes(body: ModelChanges) -> dict[str, Any]:
     for name, value in named.items():
         if value is None and name not in clearable:
             raise InvalidInput(f"{name} cannot be empty.", fields={name: "cannot be empty"})
-    if "risk" in named:
-        named["risk"] = named["risk"].value
     return named
 
 
 def _check_trader(model: TradingModel, pool: Sequence[Coin]) -> None:
-    """Raises InvalidInput where the trader or its parameters do not exist."""
-    make_trader(model.trader, [coin.symbol for coin in pool], model.params)
+    """Raises InvalidInput where it could not trade: no such trader, parameters that do not fit."""
+    if model.trader != AI_TRADER:
+        make_trader(model.trader, [coin.symbol for coin in pool], model.params)
+        return
+    read_params(model.params)
+    if model.provider_id is None:
+        raise InvalidInput("Choose a provider.", fields={"provider_id": "Choose a provider."})
+    if not model.model_name:
+        raise InvalidInput("Name a model.", fields={"model_name": "Name one of its models."})
+    providers.get(services().database.connection, model.provider_id)
 
 
 def _answer(
@@ -323,12 +350,11 @@ def _answer(
 ) -> dict[str, Any]:
     valued = services().desk.engine_of(model).valued_account()
     total = valued.portfolio.total_value
-    trader = registry().get(model.trader)
     return {
         "id": model.id,
         "name": model.name,
         "trader": model.trader,
-        "trader_name": model.trader if trader is None else trader.name,
+        "trader_name": trader_name(model.trader),
         "params": dict(model.params),
         "provider_id": model.provider_id,
         "provider_name": providers.get(model.provider_id or 0),
@@ -337,7 +363,7 @@ def _answer(
         "initial_capital": float(model.initial_capital),
         "interval": model.interval.value,
         "cycle_minutes": model.cycle_minutes,
-        "risk": model.risk,
+        "risk": risk_words(model.risk),
         "enabled": model.enabled,
         "coins": list(pool),
         "created_at": iso_utc(model.created_at),
@@ -346,4 +372,28 @@ def _answer(
         "return_percentage": float((total / model.initial_capital - 1) * 100),
         "open_positions": len(valued.account.positions),
         "last_cycle": shapes.cycle(cycle),
+        "budget": _budget(model) if model.trader == AI_TRADER else None,
+    }
+
+
+def trader_name(key: str) -> str:
+    """A trader as people call it; one that is no longer there by its key."""
+    trader = registry().get(key)
+    if trader is not None:
+        return trader.name
+    return AI_NAME if key == AI_TRADER else key
+
+
+def _budget(model: TradingModel) -> dict[str, Any]:
+    """What its calls have used today by the wall clock."""
+    connection = services().database.connection
+    spent = conversations.spent_on_day(connection, model.id, SystemClock().now_ms())
+    params = read_params(model.params)  # fits: it was checked when it was stored
+    return {
+        "calls": spent.calls,
+        "tokens": spent.tokens,
+        "cost": float(spent.cost),
+        "daily_calls": params.daily_calls,
+        "daily_tokens": params.daily_tokens,
+        "daily_cost": shapes.number(params.daily_cost),
     }

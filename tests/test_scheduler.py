@@ -20,6 +20,7 @@ from domain import MINUTE_MS, Interval, Position, Side, TradingModel
 from errors import Conflict
 from event_stream import EventStream
 from ledger import Account
+from llm_client import LLMClient
 from owner_settings import SettingsStore
 from price_stream import PriceStream
 from repositories import books, coins, cycles, models, pools
@@ -117,11 +118,15 @@ def loop(database: Database, source: SettableSource, clock: Any) -> Iterator[Tra
     loop.stop()
 
 
+def no_llm(provider_id: int) -> LLMClient:
+    raise AssertionError("rules ask no LLM")
+
+
 def make_loop(database: Database, source: SettableSource, clock: Any) -> TradingLoop:
     priority = {"price": ["binance"], "klines": ["binance"], "depth": ["binance"]}
     aggregator = MultiSourceDataAggregator(database, {"binance": source}, priority, clock)
     events = EventStream()
-    desk = TradingDesk(database, aggregator, SettingsStore(database, 0.001), clock, events)
+    desk = TradingDesk(database, aggregator, SettingsStore(database, 0.001), clock, events, no_llm)
     prices = PriceStream(aggregator, lambda: ["BTC", "ETH"], events, 0.05)
     return TradingLoop(database, desk, prices, clock)
 
