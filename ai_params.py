@@ -18,6 +18,11 @@ from strategies import registry
 from strategies.base import Strategy, parameter_errors
 
 AI_TRADER = "ai"
+AI_NAME = "Language model"
+AI_DESCRIPTION = (
+    "Asks a language model of a provider: it is shown the market, its account and its own prompt, "
+    "and answers with decisions, which risk limits before they are filled."
+)
 NO_ADVICE = ""
 
 

@@ -1,10 +1,11 @@
-"""Finds for translation what the rule strategies say of themselves: names, descriptions, parameters."""
+"""Finds for translation what the traders say of themselves: names, descriptions, parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ai_params import AI_DESCRIPTION, AI_NAME, params_schema
 from strategies import registry
 
 
@@ -20,6 +21,14 @@ def extract(
             yield 1, "_", word, []
         for parameter in trader.params_schema().get("properties", {}).values():
             yield from ((1, "_", word, []) for word in parameter_words(parameter))
+    yield from ((1, "_", word, []) for word in ai_words())
+
+
+def ai_words() -> Iterator[str]:
+    """What the trader that asks a language model says of itself."""
+    yield from (AI_NAME, AI_DESCRIPTION)
+    for parameter in params_schema()["properties"].values():
+        yield from (parameter["title"], parameter["description"])
 
 
 def parameter_words(parameter: Mapping[str, Any]) -> Iterator[str]:
