@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 import ledger
+from database import Connection
 from domain import Decision, Signal, TradingModel
 from entry_terms import EntryTerms
 from latest_prices import KnownPrice
@@ -41,7 +41,7 @@ class CycleBooking:
         model: TradingModel,
         model_books: ModelBooks,
         rules: ExecutionRules,
-        may_trade: Callable[[sqlite3.Connection], None],
+        may_trade: Callable[[Connection], None],
     ):
         self._model = model
         self._books = model_books
@@ -93,7 +93,7 @@ class CycleBooking:
             cycles.finish(connection, done)
         return CycleReport(done, tuple(records), tuple(trades))
 
-    def _stopped_meanwhile(self, connection: sqlite3.Connection) -> str | None:
+    def _stopped_meanwhile(self, connection: Connection) -> str | None:
         """Why an answer comes too late: what a person stopped while the trader was thinking."""
         if trading_state.halt(connection).halted:
             return TRADING_HALTED

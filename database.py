@@ -16,6 +16,7 @@ from domain import Clock
 from errors import DataError, MigrationError
 from timestamps import iso_utc
 
+Connection = sqlite3.Connection  # for those that hand one on and know no SQL
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 10.0
 INCREMENTAL = 2  # what PRAGMA auto_vacuum says

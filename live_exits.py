@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
 from data_aggregator import MultiSourceDataAggregator
+from database import Connection
 from domain import Clock, Kline, Position, Reason, Ticker
 from errors import SourceUnavailable
 from exits import ExitHit, exit_at_price, exit_levels, with_best_price
@@ -19,7 +19,7 @@ from repositories import books
 from repositories.books import BookedTrade, Mark
 
 FLATTEN_PRICE_AGE_SECONDS = 5.0
-MayTrade = Callable[[sqlite3.Connection], None]
+MayTrade = Callable[[Connection], None]
 
 
 class LiveExits:

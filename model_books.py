@@ -5,14 +5,13 @@ What writes does so in the transaction that runs on the thread's connection.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 import ledger
 from data_aggregator import MultiSourceDataAggregator
-from database import Database
+from database import Connection, Database
 from domain import Clock, Entry, Portfolio, TradingModel
 from event_stream import EventStream
 from ledger import Account
@@ -52,7 +51,7 @@ class ModelBooks:
         self._events = events
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """This thread's connection."""
         return self.database.connection
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from ai_params import AI_TRADER
 from ai_trader import ClientFactory, make_ai_trader
@@ -11,7 +11,9 @@ from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import Clock, Trader, TradingModel
+from errors import InvalidInput
 from event_stream import EventStream
+from llm_client import LLMClient
 from market_snapshots import MarketSnapshots
 from owner_settings import SettingsStore
 from paper_execution import ExecutionRules
@@ -23,11 +25,15 @@ from trading_halt import TradingHalt
 from trading_lease import TradingLease
 
 
+def no_llm(provider_id: int) -> LLMClient:
+    """The clients of a desk that was given none."""
+    raise InvalidInput(f"Provider {provider_id} cannot be asked here.", code="no_provider")
+
+
 class TradingDesk:
     """Builds the engine of any model, as the model stands now, and keeps one lock a model.
 
-    `halt` is the kill switch of all of them, `lease` this process's right to trade; `llm_client`
-    makes the client of a provider, by its id, for models that ask an LLM.
+    `halt` is the kill switch of all of them, `lease` this process's right to trade.
     """
 
     def __init__(
@@ -37,17 +43,17 @@ class TradingDesk:
         settings: SettingsStore,
         clock: Clock,
         events: EventStream,
-        llm_client: ClientFactory,
+        llm_clients: ClientFactory = no_llm,
     ):
         self.database = database
         self.data_aggregator = data_aggregator
+        self.snapshots = MarketSnapshots(data_aggregator, clock)
+        self.halt = TradingHalt(database, SystemClock())
+        self.lease = TradingLease(database, clock, SystemClock())
         self._settings = settings
         self._clock = clock
         self._events = events
-        self._llm_client = llm_client
-        self._snapshots = MarketSnapshots(data_aggregator, clock)
-        self.halt = TradingHalt(database, SystemClock())
-        self.lease = TradingLease(database, clock, SystemClock())
+        self._llm_clients = llm_clients
         self._locks: dict[int, threading.Lock] = {}
         self._locks_lock = threading.Lock()
 
@@ -63,21 +69,34 @@ class TradingDesk:
             model,
             self.database,
             self.data_aggregator,
-            lambda symbols, cycle_id: self._trader(model, symbols, cycle_id),
+            self._trader_of(model),
             self._rules(model),
             self._clock,
             lease=self.lease,
-            snapshots=self._snapshots,
+            snapshots=self.snapshots,
             events=self._events,
             lock=lock,
         )
 
-    def _trader(self, model: TradingModel, symbols: Sequence[str], cycle_id: int) -> Trader:
-        if model.trader != AI_TRADER:
-            return make_trader(model.trader, symbols, model.params)
-        return make_ai_trader(
-            model, symbols, cycle_id, self.database, self._llm_client, self.halt.may_call
-        )
+    def _trader_of(self, model: TradingModel) -> Callable[[list[str], int], Trader]:
+        """What makes the trader of a cycle; an LLM may be asked while trading is not stopped."""
+
+        def made(symbols: list[str], cycle_id: int) -> Trader:
+            if model.trader != AI_TRADER:
+                return make_trader(model.trader, symbols, model.params)
+            return make_ai_trader(
+                model, symbols, cycle_id, self.database, self._llm_clients,
+                lambda: self._may_call(model),
+            )  # fmt: skip
+
+        return made
+
+    def _may_call(self, model: TradingModel) -> bool:
+        """Not while trading is stopped, nor once the model has been paused or archived meanwhile."""
+        if not self.halt.may_call():
+            return False
+        now = models.get(self.database.connection, model.id)
+        return now.archived_at is None and (now.enabled or not model.enabled)
 
     def _rules(self, model: TradingModel) -> ExecutionRules:
         settings = self._settings.load()

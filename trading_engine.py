@@ -10,7 +10,6 @@ every price, whatever the trader is doing.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from dataclasses import replace
 import ledger
 from cycle_booking import CycleBooking, CycleReport
 from data_aggregator import MultiSourceDataAggregator
-from database import Database
+from database import Connection, Database
 from domain import (
     AccountInfo,
     Clock,
@@ -146,9 +145,7 @@ class TradingEngine:
         self._publish(report)
         return report
 
-    def _begin(
-        self, connection: sqlite3.Connection, scheduled_at: int | None, now_ms: int
-    ) -> Cycle:
+    def _begin(self, connection: Connection, scheduled_at: int | None, now_ms: int) -> Cycle:
         """Open the cycle. Raises Conflict where none may be run."""
         check_not_halted(connection)
         self._check_lease(connection)
@@ -165,7 +162,7 @@ class TradingEngine:
             )
         return cycles.begin(connection, self.model.id, scheduled_at, now_ms)
 
-    def _check_lease(self, connection: sqlite3.Connection) -> None:
+    def _check_lease(self, connection: Connection) -> None:
         """Raises Conflict (loop_elsewhere) where another process trades."""
         if self._lease is not None:
             self._lease.check(connection)

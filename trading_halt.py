@@ -7,9 +7,8 @@ before a call, and once more in the transaction that books.
 from __future__ import annotations
 
 import logging
-import sqlite3
 
-from database import Database
+from database import Connection, Database
 from domain import Clock
 from errors import Conflict
 from repositories import trading_state
@@ -58,7 +57,7 @@ class TradingHalt:
         return Halt(False)
 
 
-def check_not_halted(connection: sqlite3.Connection) -> None:
+def check_not_halted(connection: Connection) -> None:
     """Raises Conflict (trading_halted) while the kill switch is on."""
     if trading_state.halt(connection).halted:
         raise Conflict("All trading is stopped until it is resumed.", code=TRADING_HALTED)

@@ -12,11 +12,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import sqlite3
 import time
 from collections.abc import Callable
 
-from database import Database
+from database import Connection, Database
 from domain import Clock
 from errors import Conflict
 from repositories import cycles, trading_state
@@ -94,7 +93,7 @@ class TradingLease:
             trading_state.release_lease(connection, Lease(self.process, self._term, 0, 0))
         self._term = None
 
-    def check(self, connection: sqlite3.Connection) -> None:
+    def check(self, connection: Connection) -> None:
         """Raises Conflict (loop_elsewhere) where another process trades; in a booking's transaction."""
         standing = trading_state.lease(connection)
         if standing.holder == self.process:
