@@ -29,32 +29,33 @@ def is_stream_name(name: str) -> bool:
 
 
 def feed_of(venue: Binance, name: str) -> Feed | None:
-    """What goes by a stream's name; none if nothing ever does."""
+    """What goes by a stream's name; none if nothing does, as of a pair that is not listed."""
     of_all = _OF_ALL.fullmatch(name)
     if of_all:
         return AllTickersFeed(venue, TICKERS[of_all[1]])
     of_one = _OF_ONE.fullmatch(name)
     if of_one is None:
         return None
-    symbol, kind, interval = of_one[1].upper(), of_one[2], of_one[3]
-    if kind in TICKERS:
-        return TickerFeed(venue, symbol, TICKERS[kind])
     now_ms = venue.clock.now_ms()
-    if interval not in intervals.NAMES or symbol not in venue.listings(now_ms):
+    listing = venue.listings(now_ms).get(of_one[1].upper())
+    kind, interval = of_one[2], of_one[3]
+    if listing is None:
         return None
+    if kind in TICKERS:
+        return TickerFeed(venue, listing, TICKERS[kind])
     try:
-        venue.market.bars_until(symbol, interval, now_ms, 1, now_ms)
+        venue.market.bars_until(listing.symbol, interval, now_ms, 1, now_ms)
     except UnsupportedInterval:
         return None
-    return _kline_feed(venue, symbol, interval)
+    return _kline_feed(venue, listing, interval)
 
 
 class TickerFeed:
     """A `Feed` of one pair as it is at every beat, while it is traded."""
 
-    def __init__(self, venue: Binance, symbol: str, event: TickerEvent):
+    def __init__(self, venue: Binance, listing: Listing, event: TickerEvent):
         self._venue = venue
-        self._symbol = symbol
+        self._listing = listing
         self._event = event
 
     def start(self, now_ms: int) -> int:
@@ -63,10 +64,9 @@ class TickerFeed:
 
     def due(self, position: int, now_ms: int) -> tuple[list[str], int]:
         """The event of now; none of a pair that is not traded."""
-        listing = self._venue.listings(now_ms).get(self._symbol)
-        if listing is None or not listing.is_trading(now_ms):
+        if not self._listing.is_trading(now_ms):
             return [], 0
-        return [json.dumps(self._event(self._venue, listing, now_ms))], 0
+        return [json.dumps(self._event(self._venue, self._listing, now_ms))], 0
 
 
 class AllTickersFeed:
@@ -159,8 +159,8 @@ TICKERS: dict[str, TickerEvent] = {
 }
 
 
-def _kline_feed(venue: Binance, symbol: str, interval: str) -> BarFeed:
-    market = venue.market
+def _kline_feed(venue: Binance, listing: Listing, interval: str) -> BarFeed:
+    market, symbol = venue.market, listing.symbol
     return BarFeed(
         seen=partial(market.seen_ms, symbol),
         floor=partial(intervals.floor, interval),
@@ -169,26 +169,25 @@ def _kline_feed(venue: Binance, symbol: str, interval: str) -> BarFeed:
             symbol, interval, start_ms, now_ms, count, now_ms
         ),
         write=lambda open_ms, column, has_closed, now_ms: json.dumps(
-            _kline(venue, symbol, interval, open_ms, column, has_closed, now_ms)
+            _kline(venue, listing, interval, open_ms, column, has_closed, now_ms)
         ),
     )
 
 
 def _kline(
     venue: Binance,
-    symbol: str,
+    listing: Listing,
     interval: str,
     open_ms: int,
     column: list[int],
     has_closed: bool,
     now_ms: int,
 ) -> Event:
-    listing = venue.listings(now_ms)[symbol]
     first, high, low, last, volume, quote, trades, taker_volume, taker_quote = column
     bar = {
         "t": open_ms,
         "T": intervals.shift(interval, open_ms, 1) - 1,
-        "s": symbol,
+        "s": listing.symbol,
         "i": interval,
         "f": 0,
         "L": trades,
@@ -204,4 +203,4 @@ def _kline(
         "Q": quote_text(taker_quote),
         "B": "0",
     }
-    return {"e": "kline", "E": venue.market.stamp_ms(now_ms), "s": symbol, "k": bar}
+    return {"e": "kline", "E": venue.market.stamp_ms(now_ms), "s": listing.symbol, "k": bar}

@@ -159,6 +159,7 @@ async def _strike(llm: Llm, request: web.Request) -> None:
         await asyncio.sleep(slow.params["seconds"])
     if llm.fault("down") and request.transport is not None:
         request.transport.abort()
+        raise Refused(503, "Nobody reads this.", "down")
     key = _key(request)
     if not key or llm.fault("401"):
         # OpenAI tells the caller which key was wrong, which is why errors are not to be trusted.

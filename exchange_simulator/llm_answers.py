@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 STEADY = "sim-steady"  # answers in clean JSON, within reason
@@ -149,7 +150,7 @@ def _entry(seen: _Seen, long: bool, chinese: bool) -> dict[str, Any]:
         "stop_loss": _price(stop),
         "profit_target": _price(target),
         "confidence": round(min(0.95, 0.55 + abs(seen.trend) * 20), 2),
-        "invalidation": f"price {'<' if long else '>'} {_price(stop):f}".rstrip("0"),
+        "invalidation": f"price {'<' if long else '>'} {Decimal(repr(_price(stop))):f}",
     }
 
 

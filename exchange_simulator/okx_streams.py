@@ -21,6 +21,7 @@ from exchange_simulator import okx_bars
 from exchange_simulator.bar_feed import BarFeed
 from exchange_simulator.faults import Faults
 from exchange_simulator.intervals import UnsupportedInterval
+from exchange_simulator.market import Listing
 from exchange_simulator.okx import Okx, candle_row, ticker_of
 from exchange_simulator.okx_bars import BAR_LENGTHS, BarLength
 from exchange_simulator.request_weight import RequestWeight
@@ -179,7 +180,7 @@ class OkxStreams:
         if listing is None:
             return None
         if channel == "tickers":
-            return OkxTickerFeed(self._venue, instrument)
+            return OkxTickerFeed(self._venue, instrument, listing)
         candles = _CANDLES.fullmatch(channel)
         bar = BAR_LENGTHS.get(candles[1]) if candles else None
         if bar is None:
@@ -188,15 +189,16 @@ class OkxStreams:
             okx_bars.last_bars(self._venue.market, listing.symbol, bar, now_ms, 1, now_ms)
         except UnsupportedInterval:
             return None
-        return _candle_feed(self._venue, instrument, listing.symbol, bar)
+        return _candle_feed(self._venue, listing, bar)
 
 
 class OkxTickerFeed:
     """A `Feed` of a pair's ticker at every beat, while it is listed."""
 
-    def __init__(self, venue: Okx, instrument: str):
+    def __init__(self, venue: Okx, instrument: str, listing: Listing):
         self._venue = venue
         self._instrument = instrument
+        self._listing = listing
 
     def start(self, now_ms: int) -> int:
         """It has no past."""
@@ -204,18 +206,16 @@ class OkxTickerFeed:
 
     def due(self, position: int, now_ms: int) -> tuple[list[str], int]:
         """The ticker of now; none of a pair that is not traded."""
-        listing = self._venue.listings(now_ms).get(self._instrument)
-        if listing is None or not listing.is_trading(now_ms):
+        if not self._listing.is_trading(now_ms):
             return [], 0
-        ticker = ticker_of(self._instrument, listing, self._venue.market, now_ms)
+        ticker = ticker_of(self._instrument, self._listing, self._venue.market, now_ms)
         return [json.dumps([ticker])], 0
 
 
-def _candle_feed(venue: Okx, instrument: str, symbol: str, bar: BarLength) -> BarFeed:
-    market = venue.market
+def _candle_feed(venue: Okx, listing: Listing, bar: BarLength) -> BarFeed:
+    market, symbol = venue.market, listing.symbol
 
     def write(open_ms: int, column: list[int], has_closed: bool, now_ms: int) -> str:
-        listing = venue.listings(now_ms)[instrument]
         return json.dumps([candle_row(open_ms, column, listing, has_closed=has_closed)])
 
     return BarFeed(

@@ -12,7 +12,7 @@ from binance import AsyncClient, BinanceSocketManager
 from stream_client import StreamClient, streaming
 from websockets.exceptions import ConnectionClosed
 
-from clock import ManualClock
+from clock import AcceleratedClock, ManualClock
 from exchange_simulator.binance_streams import BinanceStreamTimes
 from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
@@ -177,6 +177,22 @@ def test_every_interval_closes_as_rest_has_it(
         exchange, "klines", symbol="SOLUSDT", interval=interval, startTime=opened["t"], limit=1
     )
     assert [closed[key] for key in KLINE_KEYS] == stored[0]
+
+
+def test_a_market_ten_thousand_times_as_fast_leaves_out_no_bar():
+    clock = AcceleratedClock(NOW_MS, time.time_ns() // 1_000_000, 10_000)
+    with (
+        SimulatorServer(GeneratedMarket(7), clock, pulse_seconds=0.05) as exchange,
+        streaming(raw(exchange, "btcusdt@kline_1m/btcusdt@miniTicker")) as client,
+    ):
+        times: list[int] = []
+        tickers = 0
+        while len(times) < 100:
+            event = client.hear()
+            tickers += event["e"] == "24hrMiniTicker"
+            times += [event["k"]["t"]] if "k" in event and event["k"]["x"] else []
+    assert times == list(range(times[0], times[0] + 100 * MINUTE_MS, MINUTE_MS))
+    assert 0 < tickers < 100  # at the pulse's rate, not at the market's
 
 
 def test_bars_from_before_a_subscription_are_not_sent(

@@ -98,6 +98,19 @@ def test_it_replays_files_from_their_start_at_a_chosen_speed(tmp_path: Path):
         assert 0 <= int(str(first["now_ms"])) - START_MS < 24 * 3_600_000
 
 
+def test_its_limits_can_be_counted_by_the_markets_clock():
+    options = ("--start-ms", str(START_MS), "--manual-clock", "--limits-by-market-clock")
+    with running(*options) as (_, url):
+        ticker = f"{url}/api/v5/market/ticker?instId=BTC-USDT"
+
+        def status() -> int:
+            return requests.get(ticker, timeout=5).status_code
+
+        assert [status() for _ in range(21)] == [200] * 20 + [429]
+        requests.post(f"{url}/control/clock", json={"now_ms": START_MS + 2000}, timeout=5)
+        assert status() == 200
+
+
 def test_two_processes_with_the_same_numbers_show_the_same_time_and_market():
     wall_ms = time.time_ns() // 1_000_000
     options = ("--seed", "3", "--start-ms", str(START_MS), "--wall-start-ms", str(wall_ms))
