@@ -13,6 +13,7 @@ import cli
 import routes.backtests
 import routes.coin_groups
 import routes.coins
+import routes.data
 import routes.decisions
 import routes.market
 import routes.model_pools
@@ -21,26 +22,31 @@ import routes.pages
 import routes.prompts
 import routes.providers
 import routes.settings
+import routes.sources
 import routes.system
 import routes.trading
 from api_address import AddressRule
 from backtest_jobs import BacktestJobs
-from binance_fetcher import BinanceDataFetcher
-from clock import SystemClock
+from binance_fetcher import BinanceDataFetcher, weight_limiter
+from clock import SteadyClock, SystemClock
 from coin_discovery import CoinDiscovery
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
 from data_cache import open_cache
+from data_jobs import DataJobs
 from database import Database
 from domain import Clock
 from event_stream import EventStream
+from kline_store import KlineStore
 from kline_stream import KlineStream
+from kline_sync import KlineSync
 from llm_client import LLMClients
-from market_data import MarketDataFetcher
+from market_data import MarketDataFetcher, request_limiter
 from market_sources import MarketSource
 from market_streams import MarketStreams
-from okx_fetcher import OKXDataFetcher
+from okx_fetcher import OKXDataFetcher, endpoint_limiter
 from owner_settings import SettingsStore
+from price_check import PriceCheck
 from price_stream import PriceStream
 from redaction import Redactor, redact_root_handlers
 from repositories import books, coins, providers
@@ -55,7 +61,9 @@ from version import VERSION
 LARGEST_BODY_BYTES = 1_000_000
 LISTINGS_EVERY_MINUTES = 60
 RANKS_EVERY_MINUTES = 360
+PRICES_COMPARED_EVERY_SECONDS = 30.0
 CACHE_CLEANED_EVERY_MINUTES = 60
+COINS_IN_USE_SYNCED_EVERY_MINUTES = 15
 LIBRARIES_THAT_LOG = (
     "apscheduler", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "urllib3", "waitress",
 )  # fmt: skip
@@ -91,7 +99,8 @@ def create_app(
     for family in (
         routes.coins, routes.coin_groups, routes.models, routes.model_pools, routes.providers,
         routes.prompts, routes.decisions, routes.trading,
-        routes.market, routes.backtests, routes.settings, routes.system,
+        routes.market, routes.backtests, routes.data, routes.settings, routes.sources,
+        routes.system,
     ):  # fmt: skip
         app.register_api(family.blueprint)
     app.register_blueprint(routes.pages.blueprint)
@@ -108,12 +117,7 @@ def build_services(config: Config, clock: Clock) -> Services:
     )
     cache = open_cache(config, database, SystemClock())
     events = EventStream()
-    directory = MarketDataFetcher(
-        config.COINGECKO_API_KEY or None,
-        base_url=config.COINGECKO_API_URL or None,
-        clock=clock,
-        timeout_seconds=config.SOURCE_TIMEOUT_SECONDS,
-    )
+    directory = build_directory(config, clock)
     data_aggregator = MultiSourceDataAggregator(
         database,
         build_venues(config, clock),
@@ -121,6 +125,11 @@ def build_services(config: Config, clock: Clock) -> Services:
         clock,
         price_ttl_seconds=config.CACHE_PRICE_TTL,
         price_sources={directory.name: directory},
+        cache=cache,
+        check=PriceCheck(config.PRICE_DEVIATION_PERCENT, config.PRICE_JUMP_PERCENT),
+        budget_seconds=config.SOURCE_BUDGET_SECONDS,
+        compare_every_seconds=PRICES_COMPARED_EVERY_SECONDS,
+        on_change=lambda: events.publish("health", {"sources": True}),
     )
     discovery = CoinDiscovery(database, data_aggregator, directory, clock)
     settings = SettingsStore(database, config.DEFAULT_TRADE_FEE_RATE)
@@ -134,6 +143,7 @@ def build_services(config: Config, clock: Clock) -> Services:
     prices = PriceStream(
         data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS,
         streams=streams, find_coins=lambda symbols: coins.find_all(database.connection, symbols),
+        clock=clock,
     )  # fmt: skip
     klines = KlineStream(
         database, data_aggregator, events, config.DATA_SOURCE_PRIORITY["klines"],
@@ -143,6 +153,9 @@ def build_services(config: Config, clock: Clock) -> Services:
     loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.venues.refresh)
     loop.every(RANKS_EVERY_MINUTES, "ranking", discovery.refresh_ranks)
     loop.every(CACHE_CLEANED_EVERY_MINUTES, "cache", cache.clean)
+    kline_store = KlineStore(database)
+    kline_sync = KlineSync(database, data_aggregator)
+    loop.every(COINS_IN_USE_SYNCED_EVERY_MINUTES, "candles", kline_sync.sync_coins_in_use)
     return Services(
         config=config,
         clock=clock,
@@ -159,21 +172,35 @@ def build_services(config: Config, clock: Clock) -> Services:
         prices=prices,
         klines=klines,
         loop=loop,
+        kline_store=kline_store,
+        data_jobs=DataJobs(database, kline_store, kline_sync, events),
         backtests=BacktestJobs(database, data_aggregator, clock, events, config.BACKTEST_WORKERS),
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
         started_ms=SystemClock().now_ms(),
     )
 
 
+def build_directory(config: Config, clock: Clock) -> MarketDataFetcher:
+    """CoinGecko: all coins and their ranks, and prices as the last resort."""
+    return MarketDataFetcher(
+        config.COINGECKO_API_KEY or None,
+        base_url=config.COINGECKO_API_URL or None,
+        clock=clock,
+        timeout_seconds=config.SOURCE_TIMEOUT_SECONDS,
+        limiter=request_limiter(config.COINGECKO_RATE_LIMIT, SteadyClock()),
+    )
+
+
 def build_venues(config: Config, clock: Clock) -> dict[str, MarketSource]:
     """A fetcher for each exchange, by its name."""
-    timeout_seconds = config.SOURCE_TIMEOUT_SECONDS
+    timeout_seconds, wall_clock = config.SOURCE_TIMEOUT_SECONDS, SteadyClock()
     binance = BinanceDataFetcher(
         config.BINANCE_API_KEY or None,
         config.BINANCE_API_SECRET or None,
         base_url=config.BINANCE_API_URL or None,
         clock=clock,
         timeout_seconds=timeout_seconds,
+        limiter=weight_limiter(config.BINANCE_RATE_LIMIT, wall_clock),
     )
     okx = OKXDataFetcher(
         config.OKX_API_KEY or None,
@@ -182,6 +209,7 @@ def build_venues(config: Config, clock: Clock) -> dict[str, MarketSource]:
         domain=config.OKX_API_URL or None,
         clock=clock,
         timeout_seconds=timeout_seconds,
+        limiter=endpoint_limiter(config.OKX_RATE_LIMIT, wall_clock),
     )
     return {binance.name: binance, okx.name: okx}
 

@@ -19,6 +19,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from binance_rows import plain_rows
 from domain import BoolArray, FloatArray, Interval, KlineSeries, TimeArray
 from errors import DataError
 from kline_validation import (
@@ -44,7 +45,7 @@ _ROW = re.compile(
     r"[0-9]{1,16}(?:,-?[0-9]{1,25}(?:\.[0-9]{1,25})?){5}"
     r",[0-9]{1,16}(?:,-?[0-9]{1,25}(?:\.[0-9]{1,25})?){4},[^,]*"
 )
-_HEADER = re.compile(r"[A-Za-z_ ]+(?:,[A-Za-z_ ]+){11}")
+_HEADER = re.compile(rb"[A-Za-z_ ]+(?:,[A-Za-z_ ]+){11}")
 # RuntimeError: an encrypted zip, or one packed in a way that is not implemented.
 _UNREADABLE = (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
@@ -69,8 +70,8 @@ def read_klines(path: Path) -> ArchivedKlines:
     table = _Table(path.name)
     try:
         with _opened(path) as stream:
-            for lines in _line_batches(stream, path.name):
-                table.add(lines)
+            for block in _blocks(stream, path.name):
+                table.add(block)
     except _UNREADABLE as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"{path.name}: cannot be read: {reason}") from error
@@ -112,26 +113,23 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             yield stream
 
 
-def _line_batches(stream: BinaryIO, name: str) -> Iterator[list[str]]:
-    """The lines of `stream` without their ends, some tens of thousands at a time.
+def _blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """The bytes of `stream` in pieces of complete lines, each with its end.
 
     Never more than `MOST_BYTES` and `LONGEST_LINE`: a bomb is noticed in its first chunk.
     """
-    total, rest = 0, ""
+    total, rest = 0, b""
     while chunk := stream.read(CHUNK_BYTES):
         total += len(chunk)
         if total > MOST_BYTES:
             raise DataError(f"{name}: unpacks to more than {MOST_BYTES // 2**20} MiB")
-        try:
-            text = rest + chunk.decode("ascii")
-        except UnicodeDecodeError:
-            raise DataError(f"{name}: is not text") from None
-        *lines, rest = text.split("\n")
+        lines, newline, rest = (rest + chunk).rpartition(b"\n")
         if len(rest) > LONGEST_LINE:
             raise DataError(f"{name}: has a line of more than {LONGEST_LINE} characters")
-        yield [line.removesuffix("\r") for line in lines]
+        if newline:
+            yield (lines + newline).replace(b"\r\n", b"\n")
     if rest:
-        yield [rest.removesuffix("\r")]
+        yield rest.removesuffix(b"\r") + b"\n"
 
 
 # -------------------------------------------------------------------------------------- rows
@@ -147,24 +145,43 @@ class _Table:
         self._times: list[TimeArray] = []
         self._columns: list[list[FloatArray]] = []
 
-    def add(self, lines: Sequence[str]) -> None:
+    def add(self, block: bytes) -> None:
         """Read more lines. Raises DataError for the first that is not twelve numbers."""
-        if self._line_count == 0 and lines and _HEADER.fullmatch(lines[0]):
-            lines = lines[1:]
-            self._line_count, self._first_row_line = 1, 2
+        if self._line_count == 0:
+            block = self._without_header(block)
+        if not block:
+            return
+        rows = plain_rows(block)
+        if rows is None:
+            self._add_line_by_line(block)
+            return
+        open_time, columns = rows
+        self._times.append(open_time)
+        self._columns.append(columns)
+        self._line_count += len(open_time)
+
+    def _without_header(self, block: bytes) -> bytes:
+        first, _, rest = block.partition(b"\n")
+        if not _HEADER.fullmatch(first):
+            return block
+        self._line_count, self._first_row_line = 1, 2
+        return rest
+
+    def _add_line_by_line(self, block: bytes) -> None:
+        """The careful way: finds the first line that is wrong, and takes what is right."""
+        try:
+            lines = block.decode("ascii").split("\n")[:-1]
+        except UnicodeDecodeError:
+            raise DataError(f"{self._name}: is not text") from None
         for index, line in enumerate(lines):
             if not _ROW.fullmatch(line):
                 raise self._error(self._line_count + index + 1, _what_is_wrong(line))
-        if lines:
-            times, *prices, volume = zip(*(line.split(",", 6)[:6] for line in lines), strict=True)
-            self._check_digits(prices)
-            self._times.append(np.fromiter(map(int, times), np.int64, len(lines)))
-            self._columns.append(
-                [
-                    np.fromiter(map(float, texts), np.float64, len(lines))
-                    for texts in (*prices, volume)
-                ]
-            )
+        times, *prices, volume = zip(*(line.split(",", 6)[:6] for line in lines), strict=True)
+        self._check_digits(prices)
+        self._times.append(np.fromiter(map(int, times), np.int64, len(lines)))
+        self._columns.append(
+            [np.fromiter(map(float, texts), np.float64, len(lines)) for texts in (*prices, volume)]
+        )
         self._line_count += len(lines)
 
     def series(self, interval: Interval) -> KlineSeries:

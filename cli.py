@@ -12,19 +12,15 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from aitradegame_import import import_file
-from binance_archive import ArchivedKlines, read_klines
-from errors import Conflict, DataError, MigrationError, TradingSystemError
-from kline_store import KlineStore
+from errors import Conflict, MigrationError, TradingSystemError
+from kline_commands import kline_commands
 from ledger_audit import audit
-from repositories import aitradegame, coins, models
+from repositories import aitradegame, models
 from routes.services import EXTENSION, Services
 from server import serve
 from timestamps import iso_utc
 
-ARCHIVE_ENDINGS = (".csv", ".csv.gz", ".zip")
-
 database_commands = AppGroup("db", help="The database: upgrade, status, backup, import.")
-kline_commands = AppGroup("klines", help="Stored candles.")
 ledger_commands = AppGroup("ledger", help="The books.")
 trading_commands = AppGroup("trading", help="The kill switch: stop, resume.")
 
@@ -118,59 +114,6 @@ def import_aitradegame(file: Path, dry_run: bool) -> None:
         _fail(error)
     for line in report.lines():
         click.echo(line)
-
-
-# --------------------------------------------------------------------------------- klines
-
-
-@kline_commands.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-def import_klines(paths: tuple[Path, ...]) -> None:
-    """Take candles from files in Binance's archive format, or from folders of them."""
-    services = _services()
-    files = _archive_files(paths)
-    if not files:
-        _fail(DataError(f"There are no candle files ({', '.join(ARCHIVE_ENDINGS)}) there."))
-    try:
-        services.database.upgrade()
-    except TradingSystemError as error:
-        _fail(error)
-    store = KlineStore(services.database)
-    failed = 0
-    for path in tqdm(files, unit="file", disable=None):
-        try:
-            archived = read_klines(path)
-            _store(services, store, archived)
-            tqdm.write(f"{path.name}: {len(archived.series):,} candles of {archived.symbol}")
-        except DataError as error:
-            failed += 1
-            tqdm.write(f"Error: {error.message}", file=sys.stderr)
-    if failed:
-        click.echo(f"Nothing was taken of {failed} files.", err=True)
-        sys.exit(1)
-
-
-def _archive_files(paths: tuple[Path, ...]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(p for p in path.iterdir() if p.name.endswith(ARCHIVE_ENDINGS))
-        else:
-            files.append(path)
-    return files
-
-
-def _store(services: Services, store: KlineStore, archived: ArchivedKlines) -> None:
-    """Keep a file's bars. Raises DataError where no coin is known by the file's symbol."""
-    coin = coins.find_by_venue_symbol(
-        services.database.connection, archived.series.source, archived.symbol
-    )
-    if coin is None:
-        raise DataError(f"No coin is known that Binance trades as {archived.symbol!r}.")
-    series = archived.series
-    if len(series):
-        last = int(series.open_time[-1]) + series.interval.milliseconds
-        store.store(coin, series, (int(series.open_time[0]), last))
 
 
 # --------------------------------------------------------------------------------- ledger

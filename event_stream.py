@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-TOPICS = ("price", "trade", "decision", "account_value", "cycle", "backtest", "health")
+TOPICS = ("price", "trade", "decision", "account_value", "cycle", "backtest", "health", "data")
 KLINE = "kline"  # the topics of candles are a coin's and an interval's: kline:BTC:1m
 # Of each topic, for listeners that come back with the id of the last event they had.
 EVENTS_KEPT = 500

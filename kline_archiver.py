@@ -35,7 +35,7 @@ class WarmMonth:
     @property
     def name(self) -> str:
         """Like 2024-01."""
-        return f"{_utc(self.start_ms):%Y-%m}"
+        return month_name(self.start_ms)
 
 
 class KlineArchiver:
@@ -144,6 +144,11 @@ def month_of(time_ms: int) -> Range:
     start = _utc(time_ms).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = start.replace(year=start.year + (start.month == 12), month=start.month % 12 + 1)
     return int(start.timestamp()) * 1000, int(following.timestamp()) * 1000
+
+
+def month_name(time_ms: int) -> str:
+    """The calendar month in UTC that holds a time, like 2024-01."""
+    return f"{_utc(time_ms):%Y-%m}"
 
 
 def _file_name(month: WarmMonth) -> str:

@@ -15,7 +15,7 @@ from errors import Conflict
 from repositories.providers import seal_plain_keys
 from routes.services import EXTENSION, Services
 
-LARGEST_REQUEST_BYTES = 4_000_000
+LARGEST_REQUEST_BYTES = 220_000_000  # an upload of candles; the app holds the others to 1 MB
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ def serve(app: Flask) -> None:
         services.loop.stop()
         services.klines.stop()
         services.backtests.stop()
+        services.data_jobs.stop()
 
 
 def _listening(app: Flask, config: Config) -> Any:

@@ -139,7 +139,8 @@ def _http_error(error: HTTPException) -> Response | tuple[str, int]:
         return Response(status=status, headers=error.get_headers())
     message = error.description or error.name
     if isinstance(error, RequestEntityTooLarge):
-        message = "The body is larger than 1 MB."
+        most = (request.max_content_length or 0) // 1_000_000
+        message = f"The body is larger than {most} MB."
     if _wants_page():
         return render_template("error.html", status=status, message=message), status
     answer = error_answer(status, message, _CODES.get(status, "http_error"))

@@ -13,9 +13,11 @@ from coin_discovery import CoinDiscovery
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
 from data_cache import DataCache
+from data_jobs import DataJobs
 from database import Database
 from domain import Clock
 from event_stream import EventStream
+from kline_store import KlineStore
 from kline_stream import KlineStream
 from owner_settings import SettingsStore
 from price_stream import PriceStream
@@ -46,6 +48,8 @@ class Services:
     prices: PriceStream
     klines: KlineStream
     loop: TradingLoop
+    kline_store: KlineStore
+    data_jobs: DataJobs
     backtests: BacktestJobs
     stream_places: threading.BoundedSemaphore
     started_ms: int

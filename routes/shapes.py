@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import ledger
+from data_jobs import DataJob
 from domain import Coin, FillKind, Side
 from latest_prices import KnownPrice
 from model_books import ValuedAccount
@@ -192,6 +193,20 @@ def cycle(row: Cycle | None) -> dict[str, Any] | None:
 def halt(state: Halt) -> dict[str, Any]:
     """The kill switch."""
     return {"halted": state.halted, "since": time(state.since_ms), "by": state.by}
+
+
+def data_job(job: DataJob) -> dict[str, Any]:
+    """A sync or an import."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "status": job.status,
+        "progress": round(job.progress, 4),
+        "detail": job.detail,
+        "error": job.error,
+        "created_at": iso_utc(job.created_ms),
+        "finished_at": time(job.finished_ms),
+    }
 
 
 def backtest(record: BacktestRecord) -> dict[str, Any]:

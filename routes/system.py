@@ -277,13 +277,23 @@ def _backtest_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in shown.items() if name != "config"}
 
 
+def _data_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return shapes.data_job(payload["job"])
+
+
+def _health_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(payload)
+
+
 _EVENT_SHAPES = {
+    "health": _health_event,
     "price": _price_event,
     KLINE: _kline_event,
     "trade": _trade_event,
     "account_value": _value_event,
     "cycle": _cycle_event,
     "backtest": _backtest_event,
+    "data": _data_event,
 }
 
 

@@ -77,4 +77,5 @@ def running(app: Flask) -> Iterator[Flask]:
     services.loop.stop()
     services.klines.stop()
     services.backtests.stop()
+    services.data_jobs.stop()
     services.database.close()
