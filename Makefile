@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/messages.po))
 
-.PHONY: demo run test check bench screenshots vendor requirements translations clean
+.PHONY: demo run test check bench faults screenshots vendor requirements translations clean
 
 ## The whole app on the simulated exchange: no keys, no network
 demo: $(VENV)/run.stamp $(CATALOGUES)
@@ -33,6 +33,11 @@ check: $(VENV)/dev.stamp node_modules/stamp
 ## Speed beside backtesting.py and vectorbt; writes docs/performance.md
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.kline_tiers
+
+## Every fault of the sources while ten models trade; writes docs/faults.md
+faults: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.faults
 
 ## Pictures of every page into docs/screenshots
 screenshots: $(VENV)/dev.stamp $(CATALOGUES)

@@ -1,0 +1,113 @@
+"""`python -m benchmarks.faults`: every fault while ten models trade; writes docs/faults.md.
+
+Ends with status 1 where a wrong price was booked, something failed, the books do not balance, or
+the next good price took too long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.environments import ROOT
+from benchmarks.fault_arena import MODELS, Outcome, fault_arena, unbalanced_books
+from benchmarks.fault_scenarios import EVERY_SOURCE, ONE_SOURCE
+from benchmarks.tables import machine
+
+PAGE = ROOT / "docs" / "faults.md"
+GOOD_PRICE_SECONDS = 5.0
+PATIENCE_SECONDS = 45.0
+HEADINGS = (
+    "venues", "fault", "next good price", "served by", "resumed", "trades", "wrong", "blind entries",
+)  # fmt: skip
+
+
+def main() -> int:
+    """Inject, print, write, judge."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=6.0, help="how long each fault lasts")
+    seconds: float = arguments.parse_args().seconds
+    with (
+        tempfile.TemporaryDirectory(prefix="faults-") as folder,
+        fault_arena(Path(folder)) as arena,
+    ):
+        outcomes = []
+        for scenario in (*ONE_SOURCE, *EVERY_SOURCE):
+            lasting = seconds + 16.0 if scenario.blinds else seconds
+            outcomes.append(arena.run(scenario, lasting, PATIENCE_SECONDS))
+            print(" · ".join(row(outcomes[-1])), flush=True)
+        arena.stop()
+        unbalanced = unbalanced_books(arena.services)
+    problems = [problem for outcome in outcomes for problem in problems_of(outcome)] + unbalanced
+    PAGE.write_text(page(outcomes, problems), encoding="utf-8")
+    print(*(problems or ["Nothing wrong was booked and nothing failed."]), sep="\n")
+    return 1 if problems else 0
+
+
+def problems_of(outcome: Outcome) -> list[str]:
+    """What was not as it must be."""
+    problems = [*outcome.wrong_trades, *outcome.failures]
+    if outcome.blind_entries:
+        problems.append(f"{outcome.blind_entries} entries while no source was up")
+    if not outcome.scenario.blinds and (outcome.good_price_after or 1e9) > GOOD_PRICE_SECONDS:
+        problems.append(f"the next good price took {_seconds(outcome.good_price_after)}")
+    if outcome.resumed_after is None:
+        problems.append("prices did not come back")
+    return [f"{outcome.scenario.venue} {outcome.scenario}: {problem}" for problem in problems]
+
+
+def row(outcome: Outcome) -> tuple[str, ...]:
+    """One line of the table."""
+    scenario = outcome.scenario
+    channel = "" if scenario.channel == "all" else f", {scenario.channel}"
+    return (
+        scenario.venue + channel,
+        str(scenario),
+        "–" if scenario.blinds else _seconds(outcome.good_price_after),
+        outcome.served_by,
+        _seconds(outcome.resumed_after),
+        str(outcome.trades),
+        str(len(outcome.wrong_trades)),
+        str(outcome.blind_entries) if scenario.blinds else "–",
+    )
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.2f} s"
+
+
+def page(outcomes: Sequence[Outcome], problems: Sequence[str]) -> str:
+    """docs/faults.md."""
+    lines = [" | ".join(HEADINGS), " | ".join("---" for _ in HEADINGS)]
+    lines += [" | ".join(row(outcome)) for outcome in outcomes]
+    table = "\n".join(f"| {line} |" for line in lines)
+    trades = sum(outcome.trades for outcome in outcomes)
+    wrong = sum(len(outcome.wrong_trades) for outcome in outcomes)
+    found = "\n".join(f"- {problem}" for problem in problems) or "None."
+    return f"""# Faults of the sources
+
+Written by `make faults`; do not edit. {MODELS} models entered and closed without a pause while each
+fault was on, on {datetime.now(UTC):%Y-%m-%d} ({machine()}).
+
+{len(outcomes)} faults, {trades:,} trades, {wrong} booked at a price that the market did not have.
+
+{table}
+
+- *next good price*: from the moment the fault is on until every coin has a true price that was
+  received after it. *served by*: the sources of those prices.
+- *resumed*: from the moment the fault is off, the same.
+- *blind entries*: positions opened when no source had been right for longer than a price may be
+  used.
+
+## What was not as it must be
+
+{found}
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
