@@ -50,9 +50,14 @@ class Binance:
             if profile_of(listing).on_binance
         }
 
+    def find(self, symbol: str, now_ms: int) -> Listing | None:
+        """The listing of a symbol, if Binance has it."""
+        listing = self.market.listings(now_ms).get(symbol)
+        return listing if listing is not None and profile_of(listing).on_binance else None
+
     def listing(self, symbol: str, now_ms: int) -> Listing:
         """The listing of a symbol. Raises BinanceError −1121."""
-        listing = self.listings(now_ms).get(symbol)
+        listing = self.find(symbol, now_ms)
         if listing is None:
             raise parameters.invalid_symbol()
         return listing

@@ -37,7 +37,7 @@ def feed_of(venue: Binance, name: str) -> Feed | None:
     if of_one is None:
         return None
     now_ms = venue.clock.now_ms()
-    listing = venue.listings(now_ms).get(of_one[1].upper())
+    listing = venue.find(of_one[1].upper(), now_ms)
     kind, interval = of_one[2], of_one[3]
     if listing is None:
         return None
