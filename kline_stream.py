@@ -89,7 +89,7 @@ class Feed:
 
 
 class KlineStream:
-    """Feeds of all series. Times by the real clock; the thread lives while somebody listens."""
+    """Feeds of all series. Times by the real clock; the thread begins with the first listener."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class KlineStream:
 
     def _run(self) -> None:
         while not self._ended:
-            self._look.wait(LOOK_SECONDS)
+            self._look.wait(LOOK_SECONDS if self._feeds else None)
             self._look.clear()
             try:
                 feeds = self._heard_feeds(time.monotonic())
@@ -183,10 +183,6 @@ class KlineStream:
                     self._advance(feed)
             except Exception:  # the edge: trouble once must not end all candles for good
                 log.exception("candles could not be handed on")
-            with self._lock:
-                if not self._feeds:
-                    self._thread = None
-                    return
 
     def _heard_feeds(self, now: float) -> list[Feed]:
         """Those that somebody listens to; the rest is forgotten after a while."""

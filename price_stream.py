@@ -14,21 +14,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
-from domain import Coin, Ticker
+from domain import Clock, Coin
 from errors import SourceError
 from event_stream import EventStream
 from latest_prices import KnownPrice
-from market_sources import venue_symbols
-from market_streams import SOURCES, MarketStreams
+from market_streams import MarketStreams
+from pushed_prices import PushedPrices
 from stream_supervisor import StreamState
 
 LONGEST_PAUSE_SECONDS = 60.0
 DELIVERY_PAUSE_SECONDS = 0.2  # prices that come in between are delivered together
 PUBLISH_PAUSE_SECONDS = 0.5  # pages are told at most so often
 CONFIRM_SECONDS = 1.0
-ALIVE_SECONDS = 3.0  # a stream that has said nothing for so long confirms no price
-# A coin that has not traded for so long is asked for over REST: its stream may be broken.
-CONFIRMED_FOR_SECONDS = 60.0
 # A price that a stream covers is asked for over REST at this age: its source may be doubted.
 COVERED_AGE_SECONDS = 4.0
 # Pages are also told prices that stand still, so that they know them to be fresh.
@@ -41,7 +38,8 @@ PriceListener = Callable[[Mapping[str, KnownPrice]], None]
 class PriceStream:
     """The prices of `coins_in_use()`: from `streams` if given, polled every `poll_seconds` else.
 
-    All of it by the real clock. `find_coins` gives the rows of symbols; it comes with `streams`.
+    All of it by the real clock; `clock` is the market's, by which prices have their times.
+    `find_coins` gives the rows of symbols; it comes with `streams`.
     """
 
     def __init__(
@@ -53,6 +51,7 @@ class PriceStream:
         *,
         streams: MarketStreams | None = None,
         find_coins: Callable[[Sequence[str]], Sequence[Coin]] | None = None,
+        clock: Clock | None = None,
     ):
         self._data_aggregator = data_aggregator
         self._coins_in_use = coins_in_use
@@ -60,7 +59,6 @@ class PriceStream:
         self._poll_seconds = poll_seconds
         self._streams = streams
         self._find_coins = find_coins
-        self._wall_clock = SystemClock()
         self._listeners: list[PriceListener] = []
         self._ended = threading.Event()
         self._threads = [
@@ -72,12 +70,13 @@ class PriceStream:
         self._polled: dict[str, KnownPrice] = {}
         self._fresh = threading.Event()  # there is something to deliver
         self._poll_now = threading.Event()
-        self._names: Mapping[str, Mapping[str, str]] = {}  # our symbols by source and venue symbol
-        self._heard: dict[str, dict[str, float]] = {name: {} for name in SOURCES}
-        self._dropped: dict[str, int] = {}
         self._unpublished: dict[str, KnownPrice] = {}
         self._confirmed_at = self._repeated_at = self._published_at = 0.0
+        self._pushed: PushedPrices | None = None
         if streams is not None:
+            wall_clock = SystemClock()
+            latest = data_aggregator.latest
+            self._pushed = PushedPrices(latest, streams, clock or wall_clock, wall_clock)
             streams.on_tickers(self._fresh.set)
             streams.on_up(lambda _: self._poll_now.set())
 
@@ -117,41 +116,34 @@ class PriceStream:
     def poll(self) -> None:
         """Follow the coins in use; ask for those that no stream covers, and keep what comes."""
         coins = sorted(set(self._coins_in_use()))
-        if self._streams is not None and self._find_coins is not None:
-            found = self._find_coins(coins)
-            names = {source: venue_symbols(source, found) for source in SOURCES}
-            self._names = names
-            self._streams.want_tickers(names)
+        if self._pushed is not None and self._find_coins is not None:
+            self._pushed.follow(self._find_coins(coins))
         covered = self._covered()
-        polled: dict[str, KnownPrice] = {}
         uncovered = [coin for coin in coins if coin not in covered]
         if uncovered:
-            polled = self._data_aggregator.get_prices(uncovered, self._poll_seconds / 2)
-        aged = self._aged([coin for coin in coins if coin in covered])
-        if aged:
-            polled |= self._data_aggregator.get_prices(aged, COVERED_AGE_SECONDS)
+            self._put(self._data_aggregator.get_prices(uncovered, self._poll_seconds / 2))
+        covered &= set(coins)
+        if covered:
+            aged = self._aged(covered)
+            known = self._data_aggregator.get_prices(sorted(covered), COVERED_AGE_SECONDS)
+            self._put({coin: price for coin, price in known.items() if coin in aged})
+
+    def _put(self, polled: Mapping[str, KnownPrice]) -> None:
+        """Have prices delivered."""
         if polled:
             with self._lock:
                 self._polled.update(polled)
             self._fresh.set()
 
     def _covered(self) -> set[str]:
-        """The coins whose prices a stream that is up has brought, or could have, of late."""
-        if self._streams is None:
-            return set()
-        long_ago = time.monotonic() - CONFIRMED_FOR_SECONDS
-        return {
-            coin
-            for source, heard in self._heard.items()
-            if self._streams.has_tickers(source)
-            for coin, heard_at in list(heard.items())
-            if heard_at > long_ago
-        }
+        return set() if self._pushed is None else self._pushed.covered()
 
-    def _aged(self, coins: Iterable[str]) -> list[str]:
+    def _aged(self, coins: Iterable[str]) -> set[str]:
         latest = self._data_aggregator.latest
         known = latest.last_known(coins)
-        return [coin for coin in known if latest.age_seconds(known[coin]) > COVERED_AGE_SECONDS]
+        return {
+            coin for coin, price in known.items() if latest.age_seconds(price) > COVERED_AGE_SECONDS
+        }
 
     def _poll_on(self) -> None:
         while not self._ended.is_set():
@@ -178,7 +170,8 @@ class PriceStream:
         """Tell the listeners what has come since the last time, and the pages at their rate."""
         with self._lock:
             prices, self._polled = self._polled, {}
-        prices = prices | self._receive()
+        if self._pushed is not None:
+            prices |= self._pushed.take()
         if prices:
             for listener in self._listeners:
                 try:
@@ -189,49 +182,13 @@ class PriceStream:
         self._confirm()
         self._publish()
 
-    def _receive(self) -> dict[str, KnownPrice]:
-        """What the streams have brought, as far as it is taken."""
-        if self._streams is None:
-            return {}
-        taken: dict[str, KnownPrice] = {}
-        now = time.monotonic()
-        for source, tickers in self._streams.take_tickers().items():
-            names = self._names.get(source, {})
-            known: dict[str, Ticker] = {
-                names[symbol]: ticker for symbol, ticker in tickers.items() if symbol in names
-            }
-            accepted = self._data_aggregator.latest.receive(source, known)
-            heard = self._heard[source]
-            for coin in known:
-                if coin in accepted:
-                    heard[coin] = now
-                else:  # then what was had of it before is not what the source says now
-                    heard.pop(coin, None)
-            taken |= accepted
-        return taken
-
     def _confirm(self) -> None:
-        """Prices of coins that have not traded are as good as new while their stream lives."""
         now = time.monotonic()
-        if self._streams is None or now - self._confirmed_at < CONFIRM_SECONDS:
+        if self._pushed is None or now - self._confirmed_at < CONFIRM_SECONDS:
             return
         self._confirmed_at = now
-        for state in self._streams.states():
-            heard = self._heard.get(state.name)
-            if heard is None:
-                continue
-            if not self._streams.has_tickers(state.name):
-                if heard:
-                    heard.clear()
-                    self._poll_now.set()
-                continue
-            garbled = state.dropped != self._dropped.get(state.name, 0)
-            self._dropped[state.name] = state.dropped
-            last_ms = state.last_message_ms or 0
-            alive = self._wall_clock.now_ms() - last_ms < 1000 * ALIVE_SECONDS
-            if alive and not garbled:  # else some price may have moved without our knowing
-                quiet = [coin for coin, at in heard.items() if now - at < CONFIRMED_FOR_SECONDS]
-                self._data_aggregator.latest.confirm(state.name, quiet)
+        if self._pushed.confirm():
+            self._poll_now.set()
 
     def _publish(self) -> None:
         now = time.monotonic()

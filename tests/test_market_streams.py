@@ -85,7 +85,7 @@ def all_have_come(streams: MarketStreams, venue: str, symbols: dict[str, list[st
 @BOTH
 def test_a_hundred_coins_come_within_the_venues_limits(make, exchange: SimulatorServer, venue: str):
     listed = exchange.market.listings(NOW_MS)
-    binance = [symbol for symbol in list(listed)[:110]]
+    binance = list(listed)[:110]
     okx = [f"{symbol.removesuffix('USDT')}-USDT" for symbol in binance]
     streams = make(symbols={"binance": binance, "okx": okx})
     until(lambda: len(streams.take_tickers().get(venue, {})) >= 85)  # OKX does not list all
