@@ -157,7 +157,9 @@ JSON = st.recursive(
 )
 NAMED = st.fixed_dictionaries(
     {},
-    optional=dict.fromkeys(("stream", "data", "arg", "event", "error", "code", "result", "e", "k", "s", "x"), JSON),
+    optional=dict.fromkeys(
+        ("stream", "data", "arg", "event", "error", "code", "result", "e", "k", "s", "x"), JSON
+    ),
 )
 
 
