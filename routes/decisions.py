@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
@@ -42,7 +42,7 @@ class DecisionsQuery(Query):
 
     limit: int = Field(50, ge=1, description="500 at most")
     before: int | None = Field(None, ge=1, le=LARGEST_ID, description="Only ids below this")
-    texts: Literal[0, 1] = Field(1, description="0 leaves out prompt, answer and reasoning")
+    texts: bool = Field(True, description="False leaves out prompt, answer and reasoning")
 
 
 class CallsQuery(Query):
@@ -153,7 +153,7 @@ def list_decisions(path: ModelPath, query: DecisionsQuery) -> Response:
     return jsonify(
         [
             shapes.decision(record)
-            | _origin(calls[record.cycle_id], with_texts=bool(query.texts))
+            | _origin(calls[record.cycle_id], with_texts=query.texts)
             | {"executions": trades.get(record.id, [])}
             for record in records
         ]

@@ -21,6 +21,7 @@ from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body, Created, Identifier, Message
 from routes.services import services
 from timestamps import iso_utc
+from trading_halt import check_not_halted
 
 blueprint = APIBlueprint(
     "providers",
@@ -239,8 +240,9 @@ def ask_for_models(body: ModelsQuestion) -> Response:
 
 @blueprint.post("/providers/<int:provider_id>/test", responses={200: TestAnswer})
 def test_provider(path: ProviderPath, body: TestQuestion) -> Response:
-    """One tiny completion, which the provider may charge for."""
+    """One tiny completion, which the provider may charge for; 409 while trading is stopped."""
     app = services()
+    check_not_halted(app.database.connection)
     provider = providers.provider_for_calls(app.database, app.secrets, path.provider_id)
     named = body.model or next(iter(provider.models), None)
     if named is None:
