@@ -130,6 +130,10 @@ class MultiSourceDataAggregator:
         """
         return self._prices.get(symbols, max_age_seconds, stale_seconds)
 
+    def compare_prices(self) -> None:
+        """Ask every source for the coins whose prices are fresh, and hold them to each other."""
+        self._prices.compare()
+
     # ------------------------------------------------------------------------------- klines
 
     def get_klines(

@@ -33,6 +33,7 @@ class DataAlerts:
         self._wall_clock = wall_clock
         self._on_alert = on_alert
         self._lock = threading.Lock()
+        self._writing_lock = threading.Lock()
         self._waiting: list[DataAlert] = []
         self._told_ms: dict[tuple[str, str, str | None], int] = {}
         self._writing = Occasionally(1.0, self._write_and_leave, "data-alerts")
@@ -63,12 +64,13 @@ class DataAlerts:
         return data_alerts.newest(self._database.connection, limit, before)
 
     def _write(self) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        with self._database.transaction() as connection:
-            data_alerts.add(connection, waiting, MOST_KEPT)
+        with self._writing_lock:  # who reads afterwards waits for what is being written
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+            if not waiting:
+                return
+            with self._database.transaction() as connection:
+                data_alerts.add(connection, waiting, MOST_KEPT)
 
     def _write_and_leave(self) -> None:
         try:

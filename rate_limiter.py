@@ -8,9 +8,9 @@ waiting knows neither an injected clock nor the patience of the one who asks.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import sleep
 from typing import cast
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
@@ -102,17 +102,9 @@ class RateLimiter:
     for its turn, as does a question that there is no other source for. `clock` runs as the venue's.
     """
 
-    def __init__(
-        self,
-        venue: str,
-        limits: Mapping[str, Limit],
-        clock: Clock,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-    ):
+    def __init__(self, venue: str, limits: Mapping[str, Limit], clock: Clock):
         self._venue = venue
         self._clock = clock
-        self._sleep = sleep
         self._budgets = {name: Budget(name, limit, clock) for name, limit in limits.items()}
         self._lock = threading.Lock()
         self._paused_until_ms: dict[str, int] = {}
@@ -162,7 +154,7 @@ class RateLimiter:
                     retry_after=wait_ms / 1000,
                     code=BUDGET_USED,
                 )
-            self._sleep(min(seconds, LONGEST_NAP_SECONDS))
+            sleep(min(seconds, LONGEST_NAP_SECONDS))
         if patience().seconds_left <= 0:
             raise SourceUnavailable(
                 f"{self._venue} was not asked: nobody waits for it any more.", code=NOT_ASKED
