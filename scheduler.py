@@ -26,10 +26,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 from clock import SystemClock
 from database import Database
 from domain import MINUTE_MS, Clock, TradingModel
-from errors import Conflict, TradingSystemError
+from errors import TradingSystemError
+from exit_watch import ExitWatch
 from latest_prices import KnownPrice
 from price_stream import PriceStream
-from repositories import books, models
+from repositories import models
 from trading_desk import TradingDesk
 
 CYCLE_THREADS = 8
@@ -102,6 +103,7 @@ class TradingLoop:
             target=self._watch_lease, name="trading-lease", daemon=True
         )
         self._sync_lock = threading.Lock()  # requests change models at the same time
+        self._exits = ExitWatch(database, desk, clock, SystemClock())
         self._prices.on_prices(self.check_exits)
 
     @property
@@ -139,6 +141,7 @@ class TradingLoop:
         if self.started:
             self._scheduler.shutdown(wait=True)
         self._prices.stop()
+        self._exits.stop()
         self._ended.set()
         if self._lease_thread.is_alive():
             self._lease_thread.join()
@@ -148,11 +151,12 @@ class TradingLoop:
         """While started: a job for every enabled model on its cycle, and no other; none elsewhere."""
         if not self.started:
             return
+        self._exits.forget()
         with self._sync_lock:
             wanted = {
                 _job_id(model): model
                 for model in models.list_models(self._database.connection)
-                if model.enabled and self._lease.mine
+                if model.enabled and model.replica_of is None and self._lease.mine
             }
             present = {job.id for job in self._scheduler.get_jobs() if job.id.startswith(MODEL_JOB)}
             for job_id in present - wanted.keys():
@@ -173,14 +177,8 @@ class TradingLoop:
 
     def check_exits(self, prices: Mapping[str, KnownPrice]) -> None:
         """Let every model with an open position in one of these coins look at its exits."""
-        if not self._lease.mine:
-            return
-        for model_id, held in books.held_coins(self._database.connection).items():
-            if prices.keys() & set(held):
-                try:
-                    self._desk.engine(model_id).check_exits(prices)
-                except Exception:  # the edge: one model's trouble must not leave others unwatched
-                    log.exception("the exits of model %s could not be checked", model_id)
+        if self._lease.mine:
+            self._exits.check(prices)
 
     def _watch_lease(self) -> None:
         while not self._ended.wait(LEASE_LOOK_SECONDS):
@@ -193,6 +191,7 @@ class TradingLoop:
         before = self._lease.mine
         mine = self._lease.keep()
         if mine != before:
+            self._exits.forget()
             log.warning("the trading loop %s", "runs here now" if mine else "has been taken over")
             self.sync()
         if self._clock_watch.jumped():
@@ -209,10 +208,8 @@ class TradingLoop:
     def _run_cycle(self, model_id: int, cycle_minutes: int) -> None:
         step_ms = cycle_minutes * MINUTE_MS
         scheduled_at = self._clock.now_ms() // step_ms * step_ms
-        try:
-            self._desk.engine(model_id).execute_trading_cycle(scheduled_at)
-        except Conflict as conflict:
-            log.info("model %s: %s", model_id, conflict.message)
+        for refused in self._desk.run_turn(model_id, scheduled_at):
+            log.info("model %s: %s", model_id, refused.message)
 
     def _keep_house(self, name: str, action: Callable[[], object]) -> None:
         if not self._lease.mine:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from ai_params import AI_TRADER
 from ai_trader import ClientFactory, make_ai_trader
 from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
-from domain import Clock, Trader, TradingModel
-from errors import InvalidInput
+from domain import Clock, MarketState, Trader, TradingModel
+from errors import Conflict, InvalidInput, TradingSystemError
 from event_stream import EventStream
 from llm_client import LLMClient
 from market_snapshots import MarketSnapshots
 from owner_settings import SettingsStore
 from paper_execution import ExecutionRules
-from repositories import models
+from repositories import books, models
 from risk_limits import limits_of
 from strategies import make_trader
 from trading_engine import TradingEngine
 from trading_halt import TradingHalt
 from trading_lease import TradingLease
+
+log = logging.getLogger(__name__)
 
 
 def no_llm(provider_id: int) -> LLMClient:
@@ -78,6 +82,32 @@ class TradingDesk:
             lock=lock,
         )
 
+    def run_turn(self, model_id: int, scheduled_at: int) -> list[Conflict]:
+        """A cycle of a model and of each of its replicas, all at once and on one snapshot.
+
+        Returns why cycles were not run, if so; what failed in one stands with its cycle.
+        """
+        group = models.with_replicas(self.database.connection, model_id)
+        engines = [self.engine_of(model) for model in group]
+        if len(engines) == 1:
+            refused = [_run(engines[0], scheduled_at, None)]
+        else:
+            market = self._snapshot_for(engines)
+            with ThreadPoolExecutor(len(engines)) as threads:
+                refused = list(threads.map(lambda one: _run(one, scheduled_at, market), engines))
+        return [conflict for conflict in refused if conflict is not None]
+
+    def _snapshot_for(self, engines: list[TradingEngine]) -> MarketState | None:
+        """What all of them are shown; None where it cannot be had, which each finds for itself."""
+        first = engines[0]
+        held = books.held_coins(self.database.connection)
+        also = [coin for engine in engines for coin in held.get(engine.model.id, ())]
+        try:
+            return first.snapshot(self._trader_of(first.model)([], 0), also)
+        except TradingSystemError as error:
+            log.warning("no snapshot for model %s: %s", first.model.id, error.message)
+            return None
+
     def _trader_of(self, model: TradingModel) -> Callable[[list[str], int], Trader]:
         """What makes the trader of a cycle; an LLM may be asked while trading is not stopped."""
 
@@ -105,3 +135,11 @@ class TradingDesk:
             slippage_bps=settings.exact_slippage_bps,
             risk=limits_of(model.risk),
         )
+
+
+def _run(engine: TradingEngine, scheduled_at: int, market: MarketState | None) -> Conflict | None:
+    try:
+        engine.execute_trading_cycle(scheduled_at, market)
+    except Conflict as conflict:
+        return conflict
+    return None

@@ -300,6 +300,25 @@ def store_watch(
     )  # fmt: skip
 
 
+def store_marks(connection: sqlite3.Connection, marks: Mapping[str, Mark]) -> None:
+    """The last good price of each coin, for every model that holds it."""
+    connection.executemany(
+        "UPDATE positions SET mark_price = ?, mark_time = ? WHERE coin_id = "
+        "(SELECT id FROM coins WHERE symbol = ?)",
+        [(_text(mark.price), mark.time_ms, coin) for coin, mark in marks.items()],
+    )
+
+
+def store_best_prices(
+    connection: sqlite3.Connection, bests: Sequence[tuple[int, str, Decimal]]
+) -> None:
+    """The best price of positions, by model and coin."""
+    connection.executemany(
+        "UPDATE positions SET best_price = ? WHERE model_id = ? AND coin = ?",
+        [(_text(best), model_id, coin) for model_id, coin, best in bests],
+    )
+
+
 def record_value(
     connection: sqlite3.Connection, model_id: int, portfolio: Portfolio, time_ms: int
 ) -> None:

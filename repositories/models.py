@@ -1,4 +1,8 @@
-"""Models: a trader, its parameters and the terms of its account."""
+"""Models: a trader, its parameters and the terms of its account.
+
+A replica has an account of its own and follows its first one in everything else: its terms are read
+from there, and are not changed here.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,21 @@ _FIELDS = (
     "name", "trader", "params", "provider_id", "model_name", "prompt", "initial_capital",
     "interval", "cycle_minutes", "risk", "enabled",
 )  # fmt: skip
+_FOLLOWED = (
+    "trader", "params", "provider_id", "model_name", "prompt", "interval", "cycle_minutes", "risk",
+    "enabled",
+)  # fmt: skip
+_OWN = (
+    "id", "initial_capital", "archived_at", "replica_of", "replica_number", "created_at",
+    "updated_at",
+)  # fmt: skip
+_MODELS = (
+    "SELECT * FROM (SELECT "
+    + ", ".join(f"m.{name}" for name in _OWN)
+    + ", iif(f.id IS NULL, m.name, f.name || ' #' || m.replica_number) AS name, "
+    + ", ".join(f"iif(f.id IS NULL, m.{name}, f.{name}) AS {name}" for name in _FOLLOWED)
+    + " FROM models m LEFT JOIN models f ON f.id = m.replica_of) m"
+)
 
 
 def _model(row: sqlite3.Row) -> TradingModel:
@@ -37,15 +56,17 @@ def _columns(model: TradingModel) -> tuple[Any, ...]:
 def list_models(
     connection: sqlite3.Connection, *, include_archived: bool = False
 ) -> list[TradingModel]:
-    """Models in the order of their making."""
+    """Models in the order of their making, replicas after their first one."""
     condition = "1" if include_archived else "archived_at IS NULL"
-    rows = connection.execute(f"SELECT * FROM models WHERE {condition} ORDER BY id")
+    rows = connection.execute(
+        f"{_MODELS} WHERE {condition} ORDER BY coalesce(replica_of, id), replica_number"
+    )
     return [_model(row) for row in rows]
 
 
 def get(connection: sqlite3.Connection, model_id: int) -> TradingModel:
     """A model by its id, archived ones too. Raises NotFound (unknown_model)."""
-    row = connection.execute("SELECT * FROM models WHERE id = ?", (model_id,)).fetchone()
+    row = connection.execute(f"{_MODELS} WHERE m.id = ?", (model_id,)).fetchone()
     if row is None:
         raise NotFound(f"There is no model {model_id}.", code="unknown_model")
     return _model(row)
@@ -59,13 +80,23 @@ def get_current(connection: sqlite3.Connection, model_id: int) -> TradingModel:
     return model
 
 
+def with_replicas(connection: sqlite3.Connection, model_id: int) -> list[TradingModel]:
+    """A model that is not archived, and its replicas. Raises NotFound (unknown_model)."""
+    first = get_current(connection, model_id)
+    rows = connection.execute(
+        f"{_MODELS} WHERE replica_of = ? AND archived_at IS NULL ORDER BY replica_number",
+        (model_id,),
+    )
+    return [first, *(_model(row) for row in rows)]
+
+
 def add(connection: sqlite3.Connection, model: TradingModel, now_ms: int) -> TradingModel:
     """Store a new model with its account. Raises Conflict (name_taken)."""
+    fields = (*_FIELDS, "replica_of", "replica_number", "created_at", "updated_at")
     try:
         cursor = connection.execute(
-            f"INSERT INTO models ({', '.join(_FIELDS)}, created_at, updated_at) "
-            f"VALUES ({', '.join('?' * len(_FIELDS))}, ?, ?)",
-            (*_columns(model), now_ms, now_ms),
+            f"INSERT INTO models ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})",
+            (*_columns(model), model.replica_of, model.replica_number, now_ms, now_ms),
         )
     except sqlite3.IntegrityError as error:
         raise _name_taken(model, error) from error
@@ -80,7 +111,9 @@ def add(connection: sqlite3.Connection, model: TradingModel, now_ms: int) -> Tra
 
 
 def update(connection: sqlite3.Connection, model: TradingModel, now_ms: int) -> None:
-    """Store what `model` now says. Raises Conflict (name_taken)."""
+    """Store what `model` now says. Raises Conflict (name_taken; is_replica of a replica)."""
+    if model.replica_of is not None:
+        raise Conflict(f"{model.name!r} follows its first one: change that.", code="is_replica")
     try:
         connection.execute(
             f"UPDATE models SET {', '.join(f'{name} = ?' for name in _FIELDS)}, updated_at = ? "
@@ -92,10 +125,11 @@ def update(connection: sqlite3.Connection, model: TradingModel, now_ms: int) -> 
 
 
 def archive(connection: sqlite3.Connection, model_id: int, now_ms: int) -> None:
-    """Take a model out of trading; its history stays and its name becomes free."""
+    """Take a model and its replicas out of trading; the history stays, the names become free."""
     connection.execute(
-        "UPDATE models SET archived_at = ?, enabled = 0, updated_at = ? WHERE id = ?",
-        (now_ms, now_ms, model_id),
+        "UPDATE models SET archived_at = ?, enabled = 0, updated_at = ? "
+        "WHERE (id = ? OR replica_of = ?) AND archived_at IS NULL",
+        (now_ms, now_ms, model_id, model_id),
     )
 
 

@@ -1,4 +1,7 @@
-"""Pools: which coins each model may enter, and how much of it each may take."""
+"""Pools: which coins each model may enter, and how much of it each may take.
+
+A replica's pool is that of its first one.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def members(connection: sqlite3.Connection, model_id: int) -> list[PoolMember]:
         f"SELECT {coins.COLUMNS}, p.is_enabled, p.weight FROM coins c "
         "JOIN model_coin_pools p ON p.coin_id = c.id "
         f"WHERE p.model_id = ? {coins.BY_RANK}",
-        (model_id,),
+        (_owner(connection, model_id),),
     ).fetchall()
     total = sum(row["weight"] for row in rows if row["is_enabled"] and row["is_active"])
     return [
@@ -48,7 +51,9 @@ def members(connection: sqlite3.Connection, model_id: int) -> list[PoolMember]:
 def symbols_of_all(connection: sqlite3.Connection) -> dict[int, list[str]]:
     """The symbols that each model may enter, by its id."""
     rows = connection.execute(
-        "SELECT p.model_id, c.symbol FROM model_coin_pools p JOIN coins c ON c.id = p.coin_id "
+        "SELECT m.id AS model_id, c.symbol FROM models m "
+        "JOIN model_coin_pools p ON p.model_id = coalesce(m.replica_of, m.id) "
+        "JOIN coins c ON c.id = p.coin_id "
         f"WHERE p.is_enabled = 1 AND c.is_active = 1 {coins.BY_RANK}"
     )
     symbols: dict[int, list[str]] = {}
@@ -61,6 +66,7 @@ def replace_members(
     connection: sqlite3.Connection, model_id: int, chosen: Sequence[Coin], now_ms: int
 ) -> None:
     """Make `chosen` the model's pool; those that stay keep their weights."""
+    model_id = _owner(connection, model_id)
     kept = {coin.id for coin in chosen}
     rows = connection.execute(
         "SELECT coin_id FROM model_coin_pools WHERE model_id = ?", (model_id,)
@@ -80,6 +86,7 @@ def add(
     *, is_enabled: bool = True, weight: float = 1.0,
 ) -> int:  # fmt: skip
     """Put coins into a pool; how many were not in it before. Those in it stay as they are."""
+    model_id = _owner(connection, model_id)
     before = connection.total_changes
     connection.executemany(
         "INSERT INTO model_coin_pools (model_id, coin_id, is_enabled, weight, added_at) "
@@ -98,7 +105,7 @@ def change(
     return (
         connection.execute(
             f"UPDATE model_coin_pools SET {assignments} WHERE model_id = ? AND coin_id = ?",
-            (*values, model_id, coin_id),
+            (*values, _owner(connection, model_id), coin_id),
         ).rowcount
         == 1
     )
@@ -108,7 +115,14 @@ def remove(connection: sqlite3.Connection, model_id: int, coin_id: int) -> bool:
     """Take a coin out of a pool; False when it was not in it."""
     return (
         connection.execute(
-            "DELETE FROM model_coin_pools WHERE model_id = ? AND coin_id = ?", (model_id, coin_id)
+            "DELETE FROM model_coin_pools WHERE model_id = ? AND coin_id = ?",
+            (_owner(connection, model_id), coin_id),
         ).rowcount
         == 1
     )
+
+
+def _owner(connection: sqlite3.Connection, model_id: int) -> int:
+    """The model whose pool it is."""
+    row = connection.execute("SELECT replica_of FROM models WHERE id = ?", (model_id,)).fetchone()
+    return model_id if row is None or row["replica_of"] is None else int(row["replica_of"])

@@ -15,7 +15,7 @@ from ai_params import AI_DESCRIPTION, AI_NAME, AI_TRADER, params_schema, read_pa
 from clock import SystemClock
 from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
-from repositories import coins, conversations, cycles, models, pools, providers
+from repositories import coins, conversations, cycles, loss_watches, models, pools, providers
 from repositories.cycles import Cycle
 from risk_limits import RiskName, risk_words
 from routes import shapes
@@ -307,6 +307,9 @@ def _set_enabled(model_id: int, *, enabled: bool) -> TradingModel:
     with app.database.transaction() as connection:
         model = models.get_current(connection, model_id)
         models.update(connection, replace(model, enabled=enabled), app.clock.now_ms())
+        if enabled:  # a person lets it trade again: losses count from here
+            for one in models.with_replicas(connection, model_id):
+                loss_watches.forget(connection, one.id)
     app.loop.sync()
     return model
 

@@ -150,6 +150,8 @@ class LeaderboardRow(BaseModel):
     model_id: int
     model_name: str
     trader: str
+    replica_of: int | None
+    replica_number: int
     total_value: float
     return_percentage: float
     max_drawdown: float | None
@@ -330,6 +332,8 @@ def _standing(model: TradingModel, since_ms: int) -> dict[str, Any]:
         "model_id": model.id,
         "model_name": model.name,
         "trader": model.trader,
+        "replica_of": model.replica_of,
+        "replica_number": model.replica_number,
         "total_value": total,
         "return_percentage": (total / start - 1) * 100 if start else 0.0,
         "max_drawdown": float(drawdowns.max()),

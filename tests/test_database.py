@@ -496,11 +496,11 @@ DECISION = (
 )
 TRADE = (
     "INSERT INTO trades VALUES (1, 1, 1, 'BTC', 0, 'open', 'long', '1', '1', '1', '0', '0', '0', "
-    "'0', 'signal', NULL, NULL, NULL, {decision})"
+    "'0', 'signal', NULL, NULL, NULL, {decision}, NULL)"
 )
 POSITION = (
     "INSERT INTO positions VALUES (1, 1, 'BTC', 'long', '1', '1', '1', '0', '0', 0, "
-    "NULL, NULL, NULL, NULL, NULL, NULL)"
+    "NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
 )
 
 

@@ -2,144 +2,37 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from market_source import FINEST, SettableSource
+from market_source import FINEST
+from trading_world import CLOSE, HOLD, START_MS, World, buy, opened_world, short
 
-from clock import ManualClock
-from cycle_booking import CycleReport
 from data_aggregator import MultiSourceDataAggregator
-from database import Database
 from domain import (
-    AccountInfo,
     Decision,
-    Decisions,
     FillKind,
     Instrument,
-    Interval,
-    MarketState,
-    Portfolio,
     Reason,
-    Signal,
-    TradingModel,
 )
 from errors import Conflict, SourceUnavailable
-from event_stream import EventStream
-from ledger_audit import audit
 from paper_execution import ExecutionRules
-from repositories import books, coins, cycles, models, pools
+from repositories import books, coins, cycles, pools
 from risk_limits import RiskName, profile_named
-from timestamps import parse_time_ms
-from trading_engine import TradingEngine
-
-START_MS = parse_time_ms("2024-03-01T10:00:30Z")
-FEE = Decimal("0.001")
-
-
-@dataclass
-class SaysWhatItIsTold:
-    """A trader whose next answer the test sets, and who remembers what it was shown."""
-
-    answer: Decisions = field(default_factory=dict)
-    shown: MarketState = field(default_factory=dict)
-    told: AccountInfo | None = None
-    before_answering: Callable[[], None] = lambda: None
-    history_bars: int = 3
-
-    def make_decision(
-        self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo
-    ) -> Decisions:
-        self.shown, self.told = market_state, account_info
-        self.before_answering()
-        return self.answer
-
-
-@dataclass
-class Desk:
-    """One model on a settable market."""
-
-    clock: ManualClock
-    source: SettableSource
-    database: Database
-    aggregator: MultiSourceDataAggregator
-    trader: SaysWhatItIsTold
-    model: TradingModel
-    events: EventStream
-    lock: threading.Lock
-
-    def engine(self, **terms: Any) -> TradingEngine:
-        rules = terms.pop("rules", ExecutionRules(FEE))
-        return TradingEngine(
-            self.model, self.database, self.aggregator, lambda symbols, cycle_id: self.trader, rules,
-            self.clock, events=self.events, lock=self.lock, **terms,
-        )  # fmt: skip
-
-    def cycle(self, answer: Decisions | None = None, **terms: Any) -> CycleReport:
-        if answer is not None:
-            self.trader.answer = answer
-        return self.engine(**terms).execute_trading_cycle()
-
-    def tick(self, **prices: str) -> Any:
-        """Move prices and let the engine look at its exits."""
-        for coin, price in prices.items():
-            self.source.quotes[f"{coin}USDT"] = Decimal(price)
-        self.clock.set(self.clock.now_ms() + 1000)
-        return self.engine().check_exits(self.aggregator.get_prices(prices, 0))
-
-    @property
-    def account(self) -> Any:
-        return books.load_account(self.database.connection, self.model.id)
-
-    def trades(self) -> list[books.BookedTrade]:
-        return books.all_entries(self.database.connection, self.model.id)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    clock = ManualClock(START_MS)
-    source = SettableSource(clock)
-    source.quotes = {"BTCUSDT": Decimal(100), "ETHUSDT": Decimal(10)}
-    database = Database(tmp_path / "desk.db", clock)
-    database.upgrade()
-    aggregator = MultiSourceDataAggregator(
-        database, {"binance": source}, {"price": ["binance"], "klines": ["binance"]}, clock,
-        wall_clock=clock,
-    )  # fmt: skip
-    model = TradingModel("Told", "scripted", Decimal(10_000), Interval.M1, 1, "off")
-    with database.transaction() as connection:
-        model = models.add(connection, model, START_MS)
-        pool = [coins.get(connection, symbol) for symbol in ("BTC", "ETH")]
-        pools.replace_members(connection, model.id, pool, START_MS)
-    yield Desk(
-        clock, source, database, aggregator, SaysWhatItIsTold(), model, EventStream(),
-        threading.Lock(),
-    )  # fmt: skip
-    assert audit(database.connection, model).differences == ()  # whatever a test did
-    database.close()
-
-
-def buy(quantity: str | int = 10, **terms: Any) -> Decision:
-    return Decision(Signal.BUY_TO_ENTER, quantity=Decimal(quantity), **terms)
-
-
-def short(quantity: str | int = 10, **terms: Any) -> Decision:
-    return Decision(Signal.SELL_TO_ENTER, quantity=Decimal(quantity), **terms)
-
-
-CLOSE = Decision(Signal.CLOSE_POSITION)
-HOLD = Decision(Signal.HOLD)
+def desk(tmp_path: Path) -> Iterator[World]:
+    yield from opened_world(tmp_path)
 
 
 # -------------------------------------------------------------------------------- the cycle
 
 
-def test_a_cycle_books_its_fills_with_the_decisions_that_caused_them(desk: Desk):
+def test_a_cycle_books_its_fills_with_the_decisions_that_caused_them(desk: World):
     report = desk.cycle({"BTC": buy(leverage=Decimal(5), justification="it looks cheap")})
     assert report.cycle.status == "done"
     (trade,), (decision,) = report.trades, report.decisions
@@ -152,7 +45,7 @@ def test_a_cycle_books_its_fills_with_the_decisions_that_caused_them(desk: Desk)
     assert set(report.cycle.timings or {}) >= {"snapshot_ms", "decision_ms", "booking_ms"}
 
 
-def test_a_trader_is_shown_one_snapshot_and_its_account(desk: Desk):
+def test_a_trader_is_shown_one_snapshot_and_its_account(desk: World):
     desk.cycle({"BTC": buy()})
     desk.clock.set(START_MS + 60_000)
     desk.cycle({})
@@ -167,7 +60,7 @@ def test_a_trader_is_shown_one_snapshot_and_its_account(desk: Desk):
     assert desk.trader.told.total_return == pytest.approx(-0.01)
 
 
-def test_closes_are_booked_before_opens_whatever_their_order(desk: Desk):
+def test_closes_are_booked_before_opens_whatever_their_order(desk: World):
     desk.cycle({"BTC": buy(99)})
     report = desk.cycle({"ETH": buy(900), "BTC": CLOSE})  # without the close, cash would be short
     assert [(t.entry.fill.coin, t.entry.fill.kind) for t in report.trades] == [
@@ -189,7 +82,7 @@ def test_closes_are_booked_before_opens_whatever_their_order(desk: Desk):
     ],
 )
 def test_a_refused_order_changes_nothing_and_says_why(
-    desk: Desk, coin: str, decision: Decision, reason: str
+    desk: World, coin: str, decision: Decision, reason: str
 ):
     report = desk.cycle({coin: decision})
     assert report.cycle.status == "done"
@@ -199,13 +92,13 @@ def test_a_refused_order_changes_nothing_and_says_why(
     assert desk.account.cash == 10_000
 
 
-def test_the_opposite_side_is_refused_while_a_position_is_open(desk: Desk):
+def test_the_opposite_side_is_refused_while_a_position_is_open(desk: World):
     desk.cycle({"BTC": buy()})
     report = desk.cycle({"BTC": short()})
     assert report.decisions[0].reason == "opposite_position_open"
 
 
-def test_a_coin_out_of_the_pool_can_be_closed_and_not_entered(desk: Desk):
+def test_a_coin_out_of_the_pool_can_be_closed_and_not_entered(desk: World):
     desk.cycle({"ETH": buy()})
     with desk.database.transaction() as connection:
         pools.replace_members(connection, desk.model.id, [coins.get(connection, "BTC")], START_MS)
@@ -216,7 +109,7 @@ def test_a_coin_out_of_the_pool_can_be_closed_and_not_entered(desk: Desk):
     ]  # fmt: skip
 
 
-def test_a_coin_without_a_price_is_not_shown_and_not_traded(desk: Desk):
+def test_a_coin_without_a_price_is_not_shown_and_not_traded(desk: World):
     desk.source.lots = {"ETHUSDT": FINEST}  # it is listed
     del desk.source.quotes["ETHUSDT"]
     report = desk.cycle({"ETH": buy()})
@@ -224,7 +117,7 @@ def test_a_coin_without_a_price_is_not_shown_and_not_traded(desk: Desk):
     assert report.decisions[0].reason == "no_price"
 
 
-def test_when_no_source_answers_the_cycle_fails_with_its_reason_and_books_nothing(desk: Desk):
+def test_when_no_source_answers_the_cycle_fails_with_its_reason_and_books_nothing(desk: World):
     desk.source.fail()
     report = desk.cycle({"BTC": buy()})
     assert (report.cycle.status, report.cycle.error_code) == ("failed", "source_unavailable")
@@ -235,7 +128,7 @@ def test_when_no_source_answers_the_cycle_fails_with_its_reason_and_books_nothin
     assert stored.error == report.cycle.error
 
 
-def test_a_traders_own_mistake_is_its_cycles_failure_alone(desk: Desk):
+def test_a_traders_own_mistake_is_its_cycles_failure_alone(desk: World):
     def stumble() -> None:
         raise ZeroDivisionError("in the strategy")
 
@@ -246,7 +139,7 @@ def test_a_traders_own_mistake_is_its_cycles_failure_alone(desk: Desk):
     assert desk.cycle().cycle.status == "done"
 
 
-def test_a_bar_that_a_failed_cycle_did_not_act_on_is_shown_again(desk: Desk):
+def test_a_bar_that_a_failed_cycle_did_not_act_on_is_shown_again(desk: World):
     desk.cycle({})
     desk.clock.set(START_MS + 60_000)
     desk.source.fail()
@@ -258,7 +151,7 @@ def test_a_bar_that_a_failed_cycle_did_not_act_on_is_shown_again(desk: Desk):
     assert desk.trader.told.previous_time_ms == START_MS
 
 
-def test_orders_fill_at_the_price_of_the_fill_not_of_the_question(desk: Desk):
+def test_orders_fill_at_the_price_of_the_fill_not_of_the_question(desk: World):
     def think_long() -> None:
         desk.clock.set(desk.clock.now_ms() + 45_000)
         desk.source.quotes["BTCUSDT"] = Decimal(103)
@@ -268,7 +161,7 @@ def test_orders_fill_at_the_price_of_the_fill_not_of_the_question(desk: Desk):
     assert report.trades[0].entry.fill.price == 103
 
 
-def test_a_price_that_is_gone_when_deciding_is_over_refuses_the_order(desk: Desk):
+def test_a_price_that_is_gone_when_deciding_is_over_refuses_the_order(desk: World):
     def think_until_the_source_is_gone() -> None:
         desk.clock.set(desk.clock.now_ms() + 45_000)
         desk.source.fail()
@@ -279,7 +172,7 @@ def test_a_price_that_is_gone_when_deciding_is_over_refuses_the_order(desk: Desk
     assert not desk.trades()
 
 
-def test_a_second_cycle_at_the_same_time_is_refused(desk: Desk):
+def test_a_second_cycle_at_the_same_time_is_refused(desk: World):
     def while_deciding() -> None:
         with pytest.raises(Conflict) as refused:
             desk.engine().execute_trading_cycle()
@@ -289,21 +182,21 @@ def test_a_second_cycle_at_the_same_time_is_refused(desk: Desk):
     assert desk.cycle({}).cycle.status == "done"
 
 
-def test_a_scheduled_cycle_runs_once(desk: Desk):
+def test_a_scheduled_cycle_runs_once(desk: World):
     desk.engine().execute_trading_cycle(scheduled_at=START_MS)
     with pytest.raises(Conflict) as refused:
         desk.engine().execute_trading_cycle(scheduled_at=START_MS)
     assert refused.value.code == "cycle_done"
 
 
-def test_quantities_are_rounded_to_the_venues_lots_and_minimum(desk: Desk):
+def test_quantities_are_rounded_to_the_venues_lots_and_minimum(desk: World):
     desk.source.lots = {"BTCUSDT": Instrument(Decimal("0.1"), Decimal(50))}
     report = desk.cycle({"BTC": [buy("1.2345"), buy("0.4")]})
     assert report.trades[0].entry.fill.quantity == Decimal("1.2")
     assert report.decisions[1].reason == "below_min_notional"
 
 
-def test_without_the_venues_rules_nothing_is_entered_and_closing_goes_on(desk: Desk):
+def test_without_the_venues_rules_nothing_is_entered_and_closing_goes_on(desk: World):
     desk.cycle({"ETH": buy()}, lot_rounding=False)
 
     def no_instruments() -> Any:
@@ -316,7 +209,7 @@ def test_without_the_venues_rules_nothing_is_entered_and_closing_goes_on(desk: D
     }  # fmt: skip
 
 
-def test_a_coin_that_no_venue_trades_any_more_can_be_closed_and_not_entered(desk: Desk):
+def test_a_coin_that_no_venue_trades_any_more_can_be_closed_and_not_entered(desk: World):
     desk.cycle({"ETH": buy()})
     desk.source.halted = {"ETHUSDT"}
     desk.clock.set(desk.clock.now_ms() + 2 * 3_600_000)  # what venues list is asked once an hour
@@ -327,7 +220,7 @@ def test_a_coin_that_no_venue_trades_any_more_can_be_closed_and_not_entered(desk
     assert desk.cycle({"ETH": CLOSE}).decisions[0].outcome == "executed"
 
 
-def test_the_weights_of_the_pool_scale_the_position_limit_and_are_told_to_the_trader(desk: Desk):
+def test_the_weights_of_the_pool_scale_the_position_limit_and_are_told_to_the_trader(desk: World):
     connection = desk.database.connection
     eth = coins.get(connection, "ETH")
     pools.change(connection, desk.model.id, eth.id, {"weight": 0.25})
@@ -340,7 +233,7 @@ def test_the_weights_of_the_pool_scale_the_position_limit_and_are_told_to_the_tr
     assert shares == {"BTC": 0.8, "ETH": 0.2}
 
 
-def test_holding_is_written_down(desk: Desk):
+def test_holding_is_written_down(desk: World):
     report = desk.cycle({"BTC": HOLD})
     assert [record.outcome for record in report.decisions] == ["held"]
 
@@ -359,7 +252,7 @@ def test_holding_is_written_down(desk: Desk):
     ],
 )
 def test_a_tick_fires_the_exit_that_it_reaches(
-    desk: Desk, decision: Decision, price: str, reason: Reason
+    desk: World, decision: Decision, price: str, reason: Reason
 ):
     desk.cycle({"BTC": decision})
     assert desk.tick(BTC="100.5") == []
@@ -369,7 +262,7 @@ def test_a_tick_fires_the_exit_that_it_reaches(
     assert not desk.account.positions
 
 
-def test_a_trailing_stop_follows_the_best_price(desk: Desk):
+def test_a_trailing_stop_follows_the_best_price(desk: World):
     desk.cycle({"BTC": buy(trailing_stop_pct=Decimal(5))})
     for price in ("104", "110", "105"):
         assert desk.tick(BTC=price) == []
@@ -377,7 +270,7 @@ def test_a_trailing_stop_follows_the_best_price(desk: Desk):
     assert trade.entry.fill.reason is Reason.TRAILING_STOP
 
 
-def test_exits_act_while_the_trader_is_still_thinking(desk: Desk):
+def test_exits_act_while_the_trader_is_still_thinking(desk: World):
     desk.cycle({"BTC": buy(stop_loss=Decimal(95))})
 
     def crash() -> None:
@@ -389,7 +282,7 @@ def test_exits_act_while_the_trader_is_still_thinking(desk: Desk):
     assert len(desk.trades()) == 2
 
 
-def test_a_price_that_does_not_come_leaves_the_position_at_its_last_mark(desk: Desk):
+def test_a_price_that_does_not_come_leaves_the_position_at_its_last_mark(desk: World):
     desk.cycle({"BTC": buy()})
     desk.tick(BTC="120")
     before = desk.engine().valued_account()
@@ -401,7 +294,7 @@ def test_a_price_that_does_not_come_leaves_the_position_at_its_last_mark(desk: D
     assert after.ages["BTC"] == 3600
 
 
-def test_after_a_restart_the_stored_mark_is_used_until_a_price_comes(desk: Desk):
+def test_after_a_restart_the_stored_mark_is_used_until_a_price_comes(desk: World):
     desk.cycle({"BTC": buy()})
     desk.tick(BTC="120")
     desk.aggregator = MultiSourceDataAggregator(
@@ -413,7 +306,7 @@ def test_after_a_restart_the_stored_mark_is_used_until_a_price_comes(desk: Desk)
     assert valued.stale == {"BTC"}
 
 
-def test_flatten_closes_everything_or_nothing(desk: Desk):
+def test_flatten_closes_everything_or_nothing(desk: World):
     desk.cycle({"BTC": buy(), "ETH": short()})
     del desk.source.quotes["ETHUSDT"]
     desk.clock.set(desk.clock.now_ms() + 60_000)
@@ -429,7 +322,7 @@ def test_flatten_closes_everything_or_nothing(desk: Desk):
 # ------------------------------------------------------------------------------- the events
 
 
-def test_what_happens_is_told_to_whoever_listens(desk: Desk):
+def test_what_happens_is_told_to_whoever_listens(desk: World):
     listener = desk.events.listen(["trade", "cycle", "account_value"])
     desk.cycle({"BTC": buy()})
     told = [event.topic for event in iter(lambda: listener.next(0.01), None)]
