@@ -64,7 +64,7 @@ def export(
 
 def _writer(path: Path, ending: str) -> csv.CSVWriter | parquet.ParquetWriter:
     if ending == ".csv":
-        return csv.CSVWriter(path, _SCHEMA, write_options=csv.WriteOptions(quoting_style="none"))
+        return csv.CSVWriter(path, _SCHEMA, write_options=csv.WriteOptions(quoting_header="none"))
     return parquet.ParquetWriter(path, _SCHEMA, compression="zstd", use_dictionary=False)
 
 

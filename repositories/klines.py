@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -56,17 +56,14 @@ def read_last(
 def write(connection: sqlite3.Connection, key: KlineKey, series: KlineSeries) -> None:
     """Store the closed bars of `series`; a bar that is there already is replaced."""
     closed = series.closed()
+    columns = (
+        closed.open_time, closed.open, closed.high, closed.low, closed.close, closed.volume,
+    )  # fmt: skip
     connection.executemany(
         "INSERT OR REPLACE INTO klines (coin_id, source, interval, open_time, open, high, low, "
         "close, volume) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (*key.values, *bar)
-            for bar in zip(
-                closed.open_time.tolist(), closed.open.tolist(), closed.high.tolist(),
-                closed.low.tolist(), closed.close.tolist(), closed.volume.tolist(), strict=True,
-            )
-        ),
-    )  # fmt: skip
+        zip(*map(repeat, key.values), *(column.tolist() for column in columns), strict=False),
+    )
 
 
 def delete(connection: sqlite3.Connection, key: KlineKey, start_ms: int, end_ms: int) -> None:

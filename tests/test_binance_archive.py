@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import binance_archive
 from binance_archive import read_klines
+from binance_rows import plain_rows
 from domain import Interval
 from errors import DataError
 
@@ -306,3 +309,52 @@ def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "BTCUSDT-1h.csv.gz"
     path.write_bytes(gzip.compress("\n".join(hourly_rows(20_000)).encode()))
     assert refusal(path) == "BTCUSDT-1h.csv.gz: unpacks to more than 1 MiB"
+
+
+# ----------------------------------------------------------------- many rows at a time, or line by line
+
+
+MUTATIONS = b'0159.,-+ eE\n\r"xNaN\xff'
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    edits=st.lists(
+        st.tuples(st.integers(0, 600), st.sampled_from(MUTATIONS), st.booleans()), max_size=4
+    ),
+    prices=st.lists(st.decimals(0, 10**9, places=8), min_size=4, max_size=4),
+)
+def test_what_is_taken_at_once_is_what_the_lines_say(
+    edits: list[tuple[int, int, bool]], prices: list[Decimal]
+):
+    text = bytearray(
+        "".join(f"{line}\n" for line in [*hourly_rows(4), row(START_MS, *prices)]), "ascii"
+    )
+    for place, byte, inserts in edits:
+        at = place % len(text)
+        text[at : at + (not inserts)] = bytes([byte])
+    block = bytes(text) if text.endswith(b"\n") else bytes(text) + b"\n"
+    careful, quick = (binance_archive._Table("a.csv") for _ in range(2))
+    rows = plain_rows(block)
+    try:
+        careful._add_line_by_line(block)
+    except DataError:
+        assert rows is None
+        return
+    if rows is None:
+        assert edits or any(len(f"{price:f}") > 15 for price in prices)
+        return
+    quick.add(block)
+    assert quick._line_count == careful._line_count
+    assert np.array_equal(quick._times[0], careful._times[0])
+    for taken, told in zip(quick._columns[0], careful._columns[0], strict=True):
+        assert taken.tobytes() == told.tobytes()
+
+
+def test_a_plain_file_is_taken_at_once_and_in_time(tmp_path: Path):
+    lines = hourly_rows(50_000)
+    assert plain_rows("".join(f"{line}\n" for line in lines).encode()) is not None
+    path = write(tmp_path, [HEADER, *lines])
+    began = time.process_time()
+    assert len(read_klines(path).series) == 50_000
+    assert time.process_time() - began < 0.5  # about 0.07 s
