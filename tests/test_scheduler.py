@@ -21,9 +21,10 @@ from errors import Conflict
 from event_stream import EventStream
 from ledger import Account
 from llm_client import LLMClient
+from model_replicas import set_replicas
 from owner_settings import SettingsStore
 from price_stream import PriceStream
-from repositories import books, coins, cycles, models, pools
+from repositories import books, coins, cycles, models, pools, trading_state
 from scheduler import AlignedTrigger, TradingLoop
 from trading_desk import TradingDesk
 
@@ -327,3 +328,80 @@ def test_the_end_waits_for_the_cycle_that_runs(
 def test_a_loop_that_never_ran_can_be_stopped(loop: TradingLoop):
     loop.stop()
     assert not loop.running
+
+
+# ------------------------------------------------------------------------------- two processes
+
+
+def test_a_second_loop_stands_by_and_takes_over_when_the_first_ends(
+    loop: TradingLoop, database: Database, source: SettableSource, clock: Any
+):
+    model = add(database, "One", cycle_minutes=1)
+    loop.start()
+    wait_until(lambda: cycles.last(database.connection, model.id))
+    second = make_loop(database, source, clock)
+    second.start()
+    try:
+        assert (second.started, second.running, second.next_cycle_at()) == (True, False, None)
+        assert jobs(second) == {"account-values"}
+        loop.stop()
+        ended = cycles.last(database.connection, model.id)
+        assert ended is not None
+        wait_until(lambda: second.running)
+        wait_until(lambda: cycles.last(database.connection, model.id).id > ended.id)  # type: ignore[union-attr]
+    finally:
+        second.stop()
+
+
+def test_a_loop_that_lost_its_lease_starts_nothing(
+    loop: TradingLoop, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    add(database, "One", cycle_minutes=1)
+    loop.start()
+    taken = trading_state.Lease("another", 99, 0, 2**62)
+    trading_state.take_lease(database.connection, taken)
+    count = "SELECT COUNT(*) FROM cycles"
+    before = database.connection.execute(count).fetchone()[0]
+    monkeypatch.setattr("trading_lease.HEARTBEAT_SECONDS", 0.0)
+    wait_until(lambda: not loop.running)
+    assert jobs(loop) == {"account-values"}
+    assert database.connection.execute(count).fetchone()[0] == before
+
+
+def test_after_the_clock_was_set_the_jobs_are_put_right(loop: TradingLoop, database: Database):
+    add(database, "One", cycle_minutes=1440)
+    loop.start()
+    due = loop.next_cycle_at()
+    assert due is not None
+    for job in loop._scheduler.get_jobs():
+        job.modify(next_run_time=due + timedelta(hours=9))  # as if the clock had been set back
+    loop._realign()
+    now_due = loop.next_cycle_at()
+    assert now_due is not None
+    assert abs((now_due - due).total_seconds()) < 1
+
+
+# ------------------------------------------------------------------------------------ replicas
+
+
+def test_replicas_are_run_with_their_first_one_on_one_snapshot(
+    loop: TradingLoop, database: Database, source: SettableSource
+):
+    model = add(database, "One", cycle_minutes=1440)
+    first, second, third = set_replicas(database, model.id, 3, NOW_MS)
+    source.asked.clear()
+    loop._run_cycle(model.id, 1440)
+    rows = database.connection.execute("SELECT model_id, status FROM cycles ORDER BY model_id")
+    assert [tuple(row) for row in rows] == [(one.id, "done") for one in (first, second, third)]
+    assert source.asked["klines"] == 1
+    for one in (first, second, third):
+        assert len(books.all_entries(database.connection, one.id)) == 1
+    loop._run_cycle(model.id, 1440)  # the same turn again
+    assert database.connection.execute("SELECT COUNT(*) FROM cycles").fetchone()[0] == 3
+
+
+def test_replicas_have_no_job_of_their_own(loop: TradingLoop, database: Database):
+    model = add(database, "One", cycle_minutes=1440)
+    set_replicas(database, model.id, 3, NOW_MS)
+    loop.start()
+    assert jobs(loop) == {"account-values", f"model-{model.id}-every-1440"}

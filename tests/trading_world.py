@@ -69,10 +69,15 @@ class World:
 
     def engine(self, **terms: Any) -> TradingEngine:
         rules = terms.pop("rules", ExecutionRules(FEE))
+        lock = terms.pop("lock", self.lock)
         return TradingEngine(
             self.model, self.database, self.aggregator, lambda symbols, cycle_id: self.trader, rules,
-            self.clock, events=self.events, lock=self.lock, **terms,
+            self.clock, events=self.events, lock=lock, **terms,
         )  # fmt: skip
+
+    def elsewhere(self, **terms: Any) -> TradingEngine:
+        """The engine as another process would make it: with a lock of its own."""
+        return self.engine(lock=threading.Lock(), **terms)
 
     def cycle(self, answer: Decisions | None = None, **terms: Any) -> CycleReport:
         if answer is not None:
