@@ -1,7 +1,8 @@
 """Binance's websocket streams: `/ws/…`, `/stream?streams=…`, and subscribing while they run.
 
-Limits and habits are Binance's: 1024 streams a connection, 5 messages a second from a client,
-a ping every 20 s that must be answered within a minute, and an end after 24 hours of its clock.
+Limits and habits are Binance's: 300 new connections in five minutes, 1024 streams on each,
+5 messages a second from a client, a ping every 20 s that must be answered within a minute, and an
+end after 24 hours of its clock.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import WSCloseCode, web
 
-from domain import DAY_MS, Clock
+from domain import DAY_MS, MINUTE_MS, Clock
+from exchange_simulator import venue_refusals as refusals
 from exchange_simulator.binance import Binance
 from exchange_simulator.binance_feeds import feed_of, is_stream_name
 from exchange_simulator.faults import Faults
+from exchange_simulator.request_weight import RequestWeight
 from exchange_simulator.stream_connection import StreamConnection
 from exchange_simulator.stream_hub import Feed, StreamHub
 from exchange_simulator.traffic import StreamCounts
 
 Json = Any
 
+CONNECTIONS = 300
+CONNECTIONS_WINDOW_MS = 5 * MINUTE_MS
 MOST_STREAMS = 1024
 MESSAGES_A_SECOND = 5
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
@@ -58,6 +63,7 @@ class BinanceStreams:
         self,
         venue: Binance,
         wall_clock: Clock,
+        limit_clock: Clock,
         faults: Faults,
         counts: StreamCounts,
         pulse_seconds: float,
@@ -65,6 +71,7 @@ class BinanceStreams:
     ):
         self._venue = venue
         self._times = times
+        self._connections = RequestWeight(limit_clock, CONNECTIONS, window_ms=CONNECTIONS_WINDOW_MS)
         self._frames: WeakKeyDictionary[StreamConnection, deque[float]] = WeakKeyDictionary()
         self._feeds: dict[str, Feed] = {}
         self.hub = StreamHub(self, venue.clock, wall_clock, faults, counts, pulse_seconds)
@@ -72,9 +79,14 @@ class BinanceStreams:
     def add_routes(self, app: web.Application) -> None:
         """Mount `/ws`, `/ws/…` and `/stream`."""
         for path in ("/ws", "/ws/{streams:.*}", "/stream"):
-            app.router.add_get(path, self.hub.accept)
+            app.router.add_get(path, self._accept)
         app.cleanup_ctx.append(self.hub.run)
         app.on_shutdown.append(self.hub.close_all)
+
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
+        if not self._connections.add(1):
+            return refusals.too_many_requests("binance", self._connections.seconds_left())
+        return await self.hub.accept(request)
 
     def feed(self, name: str) -> Feed | None:
         """What goes by a stream's name; none for a pair that is not listed."""

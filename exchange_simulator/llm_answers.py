@@ -92,7 +92,9 @@ def _coins_on(page: str) -> list[_Seen]:
     """Every coin that has a price, with its trend."""
     headings = list(_COIN.finditer(page))
     seen = []
-    for heading, following in zip(headings, [*headings[1:], *([None] if headings else [])], strict=True):
+    for heading, following in zip(
+        headings, [*headings[1:], *([None] if headings else [])], strict=True
+    ):
         part = page[heading.end() : following.start() if following else len(page)]
         price, closes = _PRICE.search(part), _CLOSES.search(part)
         if price is None or float(price["price"]) <= 0:

@@ -87,7 +87,7 @@ def create_simulator(
     ).add_routes(app)  # fmt: skip
     BinanceStreams(
         Binance(seen_by("binance", "stream"), clock, weight, bans),
-        wall_clock, faults, traffic.of("binance").streams, settings.pulse_seconds,
+        wall_clock, limit_clock, faults, traffic.of("binance").streams, settings.pulse_seconds,
         settings.binance_stream_times,
     ).add_routes(app)  # fmt: skip
     add_llm(app, faults, wall_clock)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from clock import AcceleratedClock, ManualClock
 from exchange_simulator.binance_streams import BinanceStreamTimes
 from exchange_simulator.generated_market import GeneratedMarket
+from exchange_simulator.replayed_market import ReplayedMarket
 from exchange_simulator.server import SimulatorServer
 
 NOW_MS = 1_717_245_296_789  # 2024-06-01T12:34:56.789Z, a Saturday
@@ -208,6 +210,27 @@ def test_bars_from_before_a_subscription_are_not_sent(
         ]
 
 
+def test_recorded_bars_are_replayed_and_what_they_do_not_make_is_silent(
+    clock: ManualClock, tmp_path: Path
+):
+    rows = [f"{NOW_MS // HOUR_MS * HOUR_MS + h * HOUR_MS},10,12,9,11,5,0,50,7,2,20,0"
+            for h in range(-48, 48)]  # fmt: skip
+    (tmp_path / "BTCUSDT-1h-2024.csv").write_text("\n".join(rows))
+    market = ReplayedMarket.from_files([tmp_path])
+    with (
+        SimulatorServer(market, clock, pulse_seconds=0.02) as exchange,
+        streaming(combined(exchange, "btcusdt@kline_1m/btcusdt@kline_4h")) as client,
+    ):
+        opened = client.hear()
+        assert opened["stream"] == "btcusdt@kline_4h"
+        clock.set(opened["data"]["k"]["T"] + 1)
+        [closed] = closed_bars(client, 1)
+        stored = rest(
+            exchange, "klines", symbol="BTCUSDT", interval="4h", startTime=closed["t"], limit=1
+        )
+        assert [closed[key] for key in KLINE_KEYS] == stored[0]
+
+
 # ------------------------------------------------------------------------------------ requests
 
 
@@ -272,6 +295,18 @@ def test_the_sixth_message_within_a_second_ends_the_connection(exchange: Simulat
         for number in range(6):
             client.say(request("LIST_SUBSCRIPTIONS", number=number))
         assert close_code(client) == (1008, "Too many requests")
+
+
+def test_there_are_300_new_connections_in_five_minutes_at_most(clock: ManualClock):
+    limit_clock = ManualClock(NOW_MS)
+    with SimulatorServer(GeneratedMarket(7), clock, limit_clock=limit_clock) as exchange:
+        address = raw(exchange).replace("ws://", "http://")  # no handshake is counted as well
+        statuses = {requests.get(address, timeout=5).status_code for _ in range(300)}
+        assert 429 not in statuses
+        assert requests.get(address, timeout=5).status_code == 429
+        limit_clock.set(NOW_MS + 5 * MINUTE_MS)
+        with streaming(raw(exchange)) as client:
+            assert client.ask(request("LIST_SUBSCRIPTIONS"))["result"] == []
 
 
 def test_a_connection_has_1024_streams_at_most(exchange: SimulatorServer):

@@ -142,16 +142,16 @@ def test_what_it_cannot_do_is_an_error_event(
 
 
 def test_a_connection_without_traffic_is_closed(clock: ManualClock):
-    options = OPTIONS | {"okx_idle_seconds": 0.2}
+    options = OPTIONS | {"okx_idle_seconds": 0.6}
     with SimulatorServer(GeneratedMarket(7), clock, **options) as exchange:
         with streaming(public(exchange)) as idle, pytest.raises(ConnectionClosed) as closed:
             idle.hear()
         with streaming(public(exchange)) as busy:
             subscribe(busy, argument("tickers"))
-            for _ in range(20):
+            for _ in range(40):  # 0.8 s
                 busy.hear()
     assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4004, "No data received in 0.2s")
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4004, "No data received in 0.6s")
 
 
 def test_a_fourth_connection_in_a_second_is_refused(clock: ManualClock):

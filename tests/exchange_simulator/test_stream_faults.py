@@ -79,12 +79,13 @@ def test_a_socket_is_dropped_without_a_word_and_may_come_back(
 
 
 def test_sockets_may_be_dropped_again_and_again(exchange: SimulatorServer):
-    exchange.faults.switch_on("binance", "socket_drop", after_seconds=0.1)
+    exchange.faults.switch_on("binance", "socket_drop", after_seconds=0.3)
     for _ in range(2):
-        with streaming(f"{exchange.binance_stream_url}ws/btcusdt@miniTicker") as client:
-            client.hear()
-            with pytest.raises(ConnectionClosedError):
-                client.until(lambda message: False)
+        with (
+            streaming(f"{exchange.binance_stream_url}ws/btcusdt@miniTicker") as client,
+            pytest.raises(ConnectionClosedError),
+        ):
+            client.until(lambda message: False)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +128,8 @@ def test_a_socket_may_be_silent_to_requests_as_well(
 
 
 def test_a_flood_is_as_large_as_it_was_told_to_be(exchange: SimulatorServer, ticker: StreamClient):
-    exchange.faults.switch_on("binance", "socket_flood", rate=5000)
     before = streams(exchange)["sent"]
+    exchange.faults.switch_on("binance", "socket_flood", rate=5000)
     started = time.monotonic()
     hear_texts(ticker, 1000)
     assert time.monotonic() - started < 5
