@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -118,6 +119,7 @@ class Config(BaseSettings):
     def _only_redis(cls, url: str) -> str:
         if url and not url.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        urlsplit(url).port  # noqa: B018 - raises ValueError where the address is none
         return url
 
     @field_validator("KLINE_ARCHIVE_URL")
@@ -165,6 +167,7 @@ class Config(BaseSettings):
         return (
             self.BINANCE_API_KEY, self.BINANCE_API_SECRET, self.OKX_API_KEY, self.OKX_API_SECRET,
             self.OKX_PASSPHRASE, self.COINGECKO_API_KEY, self.SECRET_KEY.get_secret_value(),
+            urlsplit(self.REDIS_URL).password or "",
         )  # fmt: skip
 
     def clock(self) -> Clock:

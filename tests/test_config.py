@@ -105,3 +105,24 @@ def test_a_demo_market_has_a_clock_of_its_own():
 def test_a_configuration_does_not_change():
     with pytest.raises(ValidationError, match="frozen"):
         Config().PORT = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"REDIS_URL": "http://127.0.0.1"},
+        {"REDIS_URL": "redis://127.0.0.1:many/0"},
+        {"REDIS_URL": "redis://[127.0.0.1"},
+        {"KLINE_ARCHIVE_URL": "http://bucket/x"},
+        {"KLINE_ARCHIVE_URL": "s3://"},
+        {"KLINE_ARCHIVE_URL": "s3://key:secret@bucket/x"},
+    ],
+)
+def test_places_of_market_data_are_checked(wrong: dict[str, str]):
+    with pytest.raises(ValidationError):
+        Config(**wrong)
+
+
+def test_the_password_of_redis_is_a_secret():
+    config = Config(REDIS_URL="redis://me:hunter2@127.0.0.1/0", KLINE_ARCHIVE_URL="s3://bucket/x")
+    assert "hunter2" in config.secrets
