@@ -72,7 +72,7 @@ class MultiSourceDataAggregator:
             wall_clock,
             price_ttl_seconds,
             check=check,
-            tell=self.alerts.tell,
+            tell=self._tell_of_prices,
             cache=cache,
             coins=lambda: coin_rows.symbols(database.connection),
         )
@@ -86,6 +86,7 @@ class MultiSourceDataAggregator:
             ttl_seconds=price_ttl_seconds,
             budget_seconds=budget_seconds,
             compare_every_seconds=compare_every_seconds,
+            tell=self.alerts.tell,
         )
         self._klines = KlineRouting(
             KlineStore(database),
@@ -221,6 +222,10 @@ class MultiSourceDataAggregator:
             )
             for name, source in self._price_sources.items()
         ]
+
+    def _tell_of_prices(self, findings: Iterable[Finding]) -> None:
+        self.alerts.tell(findings)
+        self._prices.compare_soon()
 
     def _tell_down(self, name: str, words: str) -> None:
         self.alerts.tell([Finding("source_down", name, None, words)])

@@ -14,16 +14,16 @@ class PriceSource(Protocol):
 
     name: str
 
+    @property
+    def dropped_rows(self) -> int:
+        """How many unsound rows it has had to leave out so far."""
+
     def prices(self, symbols: Sequence[str]) -> dict[str, Ticker]:
         """Latest prices of those symbols that the venue knows, in one call."""
 
 
 class MarketSource(PriceSource, Protocol):
     """A fetcher of a whole exchange."""
-
-    @property
-    def dropped_rows(self) -> int:
-        """How many unsound rows it has had to leave out so far."""
 
     def klines(
         self, symbol: str, interval: Interval, start_ms: int | None, end_ms: int | None,

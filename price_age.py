@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -49,19 +50,23 @@ def _is_older(age_ms: int, oldest_ms: int, clock: Clock) -> bool:
 
 
 class StuckSource:
-    """Notices that a source repeats the prices of many coins. For one thread at a time."""
+    """Notices that a source repeats the prices of many coins."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._prices: Mapping[str, Decimal] = {}
         self._since_ms = 0
 
     def examine(self, source: str, tickers: Mapping[str, Ticker], wall_ms: int) -> None:
         """Compare with the answers before. Raises SourceBadAnswer when none has moved for long."""
         prices = {symbol: ticker.price for symbol, ticker in tickers.items()}
-        before, self._prices = self._prices, prices
-        same = prices.keys() & before.keys()
-        if len(same) < COINS_THAT_MOVE or any(prices[coin] != before[coin] for coin in same):
-            self._since_ms = wall_ms
-        elif wall_ms - self._since_ms > STUCK_AFTER_MS:
-            seconds = (wall_ms - self._since_ms) // 1000
+        with self._lock:
+            before, self._prices = self._prices, prices
+            same = prices.keys() & before.keys()
+            if len(same) < COINS_THAT_MOVE or any(prices[coin] != before[coin] for coin in same):
+                self._since_ms = wall_ms
+                return
+            still_ms = wall_ms - self._since_ms
+        if still_ms > STUCK_AFTER_MS:
+            seconds = still_ms // 1000
             raise SourceBadAnswer(f"{source} has repeated the same prices for {seconds} s.")

@@ -10,9 +10,11 @@ The rules, for a price of one coin from one source (prices in USDT, ages by the 
    quarantined when another source is at hand, for none of them agrees.
 5. With no other source at hand, a jump is held back until a second look, some seconds later,
    finds the source still there: a price that stands is taken for the market's.
-6. What is in quarantine stays there until it agrees with another source, or with the last
+6. A source that has suddenly left those at hand, by more than the deviation, is held back too
+   until a second look: until then a third may have said who is right.
+7. What is in quarantine stays there until it agrees with another source, or with the last
    believed price; where no other source is at hand, rule 5 lets it out.
-7. Anything else is believed. Where it is apart from one at hand, that is told.
+8. Anything else is believed. Where it is apart from one at hand, that is told.
 
 Pure: times are given, and nobody is asked.
 """
@@ -65,6 +67,7 @@ class PriceCheck:
         self._seen: dict[SourceCoin, Seen] = {}
         self._by_coin: dict[str, set[str]] = {}  # the sources that have said anything of it
         self._believed: dict[str, Seen] = {}
+        self._believed_of: dict[SourceCoin, Seen] = {}
         self._quarantined: set[SourceCoin] = set()
         self._candidates: dict[SourceCoin, Seen] = {}
 
@@ -85,7 +88,7 @@ class PriceCheck:
         self._by_coin.setdefault(coin, set()).add(source)
         verdict = self._verdict(source, coin, price, others, now_ms)
         if verdict.believed:
-            self._believed[coin] = Seen(price, now_ms)
+            self._believed[coin] = self._believed_of[source, coin] = Seen(price, now_ms)
             self._candidates.pop((source, coin), None)
         return verdict
 
@@ -99,12 +102,17 @@ class PriceCheck:
         }
         if (source, coin) in self._quarantined:
             return self._in_quarantine(source, coin, price, trusted, now_ms)
-        reference = self._reference(coin, now_ms)
+        reference = _recent(self._believed.get(coin), now_ms)
         if reference is not None and abs(price / reference - 1) > self._jump:
             return self._jumped(source, coin, price, reference, trusted, now_ms)
         if len(trusted) > 1 and self._all_agree(trusted.values()):
             self._quarantined.add((source, coin))
             found = self._apart(source, coin, price, trusted, "; it is the outlier, left out")
+            return Verdict(believed=False, findings=found)
+        own = _recent(self._believed_of.get((source, coin)), now_ms)
+        has_left = bool(trusted) and own is not None and not self._agree(price, own)
+        if has_left and not self._stands(source, coin, price, now_ms):
+            found = self._apart(source, coin, price, trusted, "; it is held back for a moment")
             return Verdict(believed=False, findings=found)
         return Verdict(findings=self._apart(source, coin, price, trusted))
 
@@ -123,7 +131,7 @@ class PriceCheck:
         self, source: str, coin: str, price: Decimal, trusted: Mapping[str, Decimal], now_ms: int
     ) -> Verdict:
         """Out again with the last believed price, or by a second look where there is no other."""
-        reference = self._reference(coin, now_ms)
+        reference = _recent(self._believed.get(coin), now_ms)
         returned = not trusted and reference is not None and self._agree(price, reference)
         if returned or (not trusted and self._stands(source, coin, price, now_ms)):
             self._quarantined.discard((source, coin))
@@ -168,13 +176,6 @@ class PriceCheck:
                 found[name] = seen.price
         return found
 
-    def _reference(self, coin: str, now_ms: int) -> Decimal | None:
-        """The last believed price, unless that is long ago."""
-        believed = self._believed.get(coin)
-        if believed is None or not 0 <= now_ms - believed.at_ms <= JUMP_MEMORY_MS:
-            return None
-        return believed.price
-
     def _agree(self, one: Decimal, other: Decimal) -> bool:
         return abs(one - other) <= self._deviation * min(one, other)
 
@@ -203,3 +204,10 @@ class PriceCheck:
         )
         message = f"{coin} is {price} at {source}, but {said}{consequence}."
         return [Finding("deviation", source, coin, message)]
+
+
+def _recent(believed: Seen | None, now_ms: int) -> Decimal | None:
+    """A price that was believed within the last minute."""
+    if believed is None or not 0 <= now_ms - believed.at_ms <= JUMP_MEMORY_MS:
+        return None
+    return believed.price

@@ -14,6 +14,7 @@ from latest_prices import KnownPrice, LatestPrices
 from market_sources import PriceSource, all_failed, venue_symbols
 from occasionally import Occasionally
 from price_age import StuckSource, without_old
+from price_check import Finding
 from repositories import coins
 from single_flight import SingleFlight
 from source_answers import UNKNOWN_SYMBOL
@@ -26,6 +27,7 @@ TETHER_SYMBOL = "USDT"
 # CoinGecko's prices are minutes old and its allowance small: as a last resort it is asked seldom.
 SELDOM_SECONDS = {"coingecko": 10.0}
 KEEP_EVERY_SECONDS = 5.0
+HURRIED_SECONDS = 5.0  # between comparisons, when two sources are apart
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class PriceRouting:
         ttl_seconds: float,
         budget_seconds: float,
         compare_every_seconds: float | None = None,
-        on_dropped: Callable[[str, int], None] = lambda source, rows: None,
+        tell: Callable[[Iterable[Finding]], None] = lambda findings: None,
     ):
         self._database = database
         self._sources = sources
@@ -62,11 +64,14 @@ class PriceRouting:
         self._flight = SingleFlight()
         self._asked_ms: dict[str, int] = {}
         self._stuck = {source.name: StuckSource() for source in sources}
-        self._on_dropped = on_dropped
+        self._tell = tell
         self._comparing: Occasionally | None = None
         if compare_every_seconds is not None:
             self._comparing = Occasionally(
-                compare_every_seconds, self._compare_and_leave, "compare"
+                compare_every_seconds,
+                self._compare_and_leave,
+                "compare-prices",
+                hurried_seconds=HURRIED_SECONDS,
             )
         self._keeping = Occasionally(KEEP_EVERY_SECONDS, self._keep_and_leave, "keep-prices")
 
@@ -117,6 +122,11 @@ class PriceRouting:
             except SourceError:
                 continue  # noted in the source's health
 
+    def compare_soon(self) -> None:
+        """Compare beside the caller: two sources are apart, and a third may know better."""
+        if self._comparing is not None:
+            self._comparing.hurry()
+
     def _work_beside(self) -> None:
         self._keeping.poke()
         if self._comparing is not None:
@@ -133,7 +143,10 @@ class PriceRouting:
         failures: list[SourceError] = []
         for place, source in enumerate(self._sources):
             names = venue_symbols(source.name, missing.values())
-            if not names or self._is_resting(source):
+            if not names:
+                continue
+            if self._is_resting(source):
+                failures += self._monitor.last_words(source)
                 continue
             try:
                 with budget.share(self._still_usable(place)):
@@ -169,10 +182,13 @@ class PriceRouting:
     def _answer(self, source: PriceSource, names: Mapping[str, str]) -> dict[str, Ticker]:
         tether = TETHERS.get(source.name)
         asked = list(names) if tether is None else list(dict.fromkeys([*names, tether]))
+        dropped = source.dropped_rows
         answer = source.prices(asked)
         tickers, old = without_old(source.name, answer, self._clock)
-        if old:
-            self._on_dropped(source.name, old)
+        dropped = old + source.dropped_rows - dropped
+        if dropped > 0:
+            words = f"{dropped} prices of {source.name} were old or not sound: left out."
+            self._tell([Finding("dropped", source.name, None, words)])
         self._stuck[source.name].examine(source.name, tickers, self._wall_clock.now_ms())
         if tether is not None:
             tickers = in_tethers(source.name, tickers, tether)

@@ -148,6 +148,12 @@ class SourceMonitor:
         """Whether a question would be put to the source now, or refused by its breaker."""
         return self._records[source.name].breaker.would_admit()
 
+    def last_words(self, source: PriceSource) -> list[SourceError]:
+        """Why the last question failed; empty when it did not."""
+        record = self._records[source.name]
+        failure = record.last_failure
+        return [] if failure is None or record.health().state == "up" else [failure]
+
     def ask(self, source: PriceSource, question: Callable[[], Answer]) -> Answer:
         """The source's answer, while the one who asks has patience. Raises SourceError.
 

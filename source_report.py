@@ -42,7 +42,7 @@ def report_of(
         error_rate=record.error_rate(),
         latency=record.latency(),
         budgets=budgets,
-        dropped_rows=getattr(source, "dropped_rows", 0),
+        dropped_rows=source.dropped_rows,
         quarantined=quarantined,
         kinds=kinds,
     )
