@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -15,6 +16,8 @@ from ai_params import AI_DESCRIPTION, AI_NAME, AI_TRADER, params_schema, read_pa
 from clock import SystemClock
 from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
+from loss_limits import LossWatch
+from model_replicas import MOST_REPLICAS, set_replicas
 from repositories import coins, conversations, cycles, loss_watches, models, pools, providers
 from repositories.cycles import Cycle
 from risk_limits import RiskName, risk_words
@@ -53,6 +56,7 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Symbols = Annotated[list[str], Field(max_length=MOST_COINS)]
 Capital = Annotated[Decimal, Field(ge=1, le=Decimal("1e12"), allow_inf_nan=False)]
 Minutes = Annotated[int, Field(ge=1, le=10_080)]
+Replicas = Annotated[int, Field(ge=1, le=MOST_REPLICAS)]
 
 
 class NewModel(Body):
@@ -70,6 +74,7 @@ class NewModel(Body):
     prompt: str | None = Field(None, max_length=20_000)
     provider_id: int | None = Field(None, ge=1, le=LARGEST_ID)
     model_name: str | None = Field(None, max_length=200)
+    replicas: Replicas = Field(1, description="Accounts that trade these terms side by side")
 
 
 class ModelChanges(Body):
@@ -86,6 +91,7 @@ class ModelChanges(Body):
     prompt: str | None = Field(None, max_length=20_000)
     provider_id: int | None = Field(None, ge=1, le=LARGEST_ID)
     model_name: str | None = Field(None, max_length=200)
+    replicas: Replicas | None = None
 
 
 class BudgetAnswer(BaseModel):
@@ -123,6 +129,13 @@ class ModelAnswer(BaseModel):
     return_percentage: float
     open_positions: int
     last_cycle: CycleAnswer | None
+    replica_of: int | None = Field(description="The model whose further account this is")
+    replica_number: int
+    replicas: int = Field(description="How many accounts trade these terms")
+    paused_until: str | None = Field(
+        description="After the daily loss limit; no entries until then"
+    )
+    stopped_reason: str | None = Field(description="The limit that stopped it until it is resumed")
     budget: BudgetAnswer | None = Field(description="Of models that ask an LLM")
 
 
@@ -181,11 +194,19 @@ def list_models() -> Response:
     connection = services().database.connection
     symbols = pools.symbols_of_all(connection)
     last_cycles = cycles.last_of_all(connection)
-    providers = models.provider_names(connection)
+    names = models.provider_names(connection)
+    listed = models.list_models(connection)
+    accounts = Counter(model.replica_of or model.id for model in listed)
     return jsonify(
         [
-            _answer(model, symbols.get(model.id, []), last_cycles.get(model.id), providers)
-            for model in models.list_models(connection)
+            _answer(
+                model,
+                symbols.get(model.id, []),
+                last_cycles.get(model.id),
+                names,
+                accounts[model.replica_of or model.id],
+            )
+            for model in listed
         ]
     )
 
@@ -197,7 +218,9 @@ def get_model(path: ModelPath) -> Response:
     model = models.get_current(connection, path.model_id)
     pool = [coin.symbol for coin in pools.enterable(connection, model.id)]
     last_cycle = cycles.last(connection, model.id)
-    return jsonify(_answer(model, pool, last_cycle, models.provider_names(connection)))
+    accounts = len(models.with_replicas(connection, model.replica_of or model.id))
+    names = models.provider_names(connection)
+    return jsonify(_answer(model, pool, last_cycle, names, accounts))
 
 
 @blueprint.post("/models", responses={201: Created})
@@ -224,6 +247,8 @@ def add_model(body: NewModel) -> Response:
     with app.database.transaction() as connection:
         model = models.add(connection, model, now_ms)
         pools.replace_members(connection, model.id, pool, now_ms)
+    if body.replicas > 1:
+        set_replicas(app.database, model.id, body.replicas, now_ms)
     app.loop.sync()
     return make_response({"id": model.id, "message": f"{model.name} has been made."}, 201)
 
@@ -242,6 +267,8 @@ def change_model(path: ModelPath, body: ModelChanges) -> Response:
         models.update(connection, changed, now_ms)
         if pool is not None:
             pools.replace_members(connection, model.id, pool, now_ms)
+    if body.replicas is not None:
+        set_replicas(app.database, model.id, body.replicas, now_ms)
     app.loop.sync()
     return jsonify({"message": f"{changed.name} has been changed."})
 
@@ -327,7 +354,7 @@ def chosen_coins(symbols: Sequence[str]) -> list[Coin]:
 
 def _changes(body: ModelChanges) -> dict[str, Any]:
     """The named changes; null clears only what may be empty."""
-    named = body.model_dump(include=body.model_fields_set, exclude={"coins"})
+    named = body.model_dump(include=body.model_fields_set, exclude={"coins", "replicas"})
     clearable = {"prompt", "provider_id", "model_name"}
     for name, value in named.items():
         if value is None and name not in clearable:
@@ -349,10 +376,15 @@ def _check_trader(model: TradingModel, pool: Sequence[Coin]) -> None:
 
 
 def _answer(
-    model: TradingModel, pool: Sequence[str], cycle: Cycle | None, providers: Mapping[int, str]
+    model: TradingModel,
+    pool: Sequence[str],
+    cycle: Cycle | None,
+    provider_names: Mapping[int, str],
+    replicas: int,
 ) -> dict[str, Any]:
     valued = services().desk.engine_of(model).valued_account()
     total = valued.portfolio.total_value
+    watch = loss_watches.get(services().database.connection, model.id)
     return {
         "id": model.id,
         "name": model.name,
@@ -360,7 +392,7 @@ def _answer(
         "trader_name": trader_name(model.trader),
         "params": dict(model.params),
         "provider_id": model.provider_id,
-        "provider_name": providers.get(model.provider_id or 0),
+        "provider_name": provider_names.get(model.provider_id or 0),
         "model_name": model.model_name,
         "prompt": model.prompt,
         "initial_capital": float(model.initial_capital),
@@ -375,6 +407,11 @@ def _answer(
         "return_percentage": float((total / model.initial_capital - 1) * 100),
         "open_positions": len(valued.account.positions),
         "last_cycle": shapes.cycle(cycle),
+        "replica_of": model.replica_of,
+        "replica_number": model.replica_number,
+        "replicas": replicas,
+        "paused_until": _paused_until(watch),
+        "stopped_reason": None if watch is None else watch.stopped_reason,
         "budget": _budget(model) if model.trader == AI_TRADER else None,
     }
 
@@ -387,10 +424,19 @@ def trader_name(key: str) -> str:
     return AI_NAME if key == AI_TRADER else key
 
 
+def _paused_until(watch: LossWatch | None) -> str | None:
+    """When entries are taken again, where the daily loss limit keeps them back now."""
+    if watch is None or watch.paused_until is None:
+        return None
+    is_over = watch.paused_until <= services().clock.now_ms()
+    return None if is_over else iso_utc(watch.paused_until)
+
+
 def _budget(model: TradingModel) -> dict[str, Any]:
     """What its calls have used today by the wall clock."""
     connection = services().database.connection
-    spent = conversations.spent_on_day(connection, model.id, SystemClock().now_ms())
+    whose = model.replica_of or model.id  # accounts of the same terms share one budget
+    spent = conversations.spent_on_day(connection, whose, SystemClock().now_ms())
     params = read_params(model.params)  # fits: it was checked when it was stored
     return {
         "calls": spent.calls,

@@ -7,11 +7,14 @@
  * @property {string} coin
  * @property {string} signal
  * @property {Record<string, any>} decision as parsed
- * @property {'filled' | 'held' | 'refused'} outcome
- * @property {string | null} reason why it was refused
+ * @property {number} cycle_id
+ * @property {'executed' | 'adjusted' | 'refused' | 'held'} outcome
+ * @property {string | null} reason why it was refused or cut
  * @property {string[]} changes the limits that cut it
  */
 
+import { openButton } from './calls-table.js';
+import { openCycle, outcomeBadge } from './decision-dialog.js';
 import { element } from './element.js';
 import { emptyState } from './failure.js';
 import { formatMoney, formatPercent, formatQuantity, formatTime, NOTHING } from './format.js';
@@ -21,8 +24,6 @@ import { dataTable } from './table.js';
 import { longText } from './trades.js';
 import { word } from './words.js';
 
-/** @type {Record<string, string>} */
-const OUTCOME_BADGES = { filled: 'badge-ok', held: 'badge-muted', refused: 'badge-warn' };
 /** @type {Record<string, string>} */
 const SIGNAL_BADGES = {
   buy_to_enter: 'badge badge-up',
@@ -66,8 +67,7 @@ const columns = [
     key: 'outcome',
     label: t('Outcome'),
     value: ({ outcome }) => word(outcome),
-    show: ({ outcome }) =>
-      element('span', { class: `badge ${OUTCOME_BADGES[outcome] ?? 'badge-muted'}` }, word(outcome)),
+    show: ({ outcome }) => outcomeBadge(outcome),
   },
   {
     key: 'reason',
@@ -88,6 +88,7 @@ const columns = [
     show: ({ decision }) => longText(decision['justification']),
     className: () => 'wrap',
   },
+  { key: 'open', label: t('Details'), show: () => openButton(), className: () => 'actions' },
 ];
 
 /** A share of equity, coins, or dollars, with the leverage where there is one. @param {DecisionRow} row */
@@ -106,10 +107,9 @@ const percentOf = (share) =>
 
 /**
  * @param {HTMLElement} container
- * @param {HTMLInputElement} filter
- * @param {HTMLElement} exportButton
+ * @param {{ modelId: number, filter: HTMLInputElement, exportButton: HTMLElement }} options
  */
-export function decisionsTable(container, filter, exportButton) {
+export function decisionsTable(container, { modelId, filter, exportButton }) {
   /** @type {Map<number, DecisionRow>} */
   let known = new Map();
   const table = dataTable(container, {
@@ -122,6 +122,11 @@ export function decisionsTable(container, filter, exportButton) {
     columns,
     keyOf: ({ id }) => id,
     empty: () => emptyState(t('No decisions yet. Run a cycle now, or wait for the next one.')),
+  });
+  container.addEventListener('click', (event) => {
+    const button = /** @type {HTMLElement} */ (event.target).closest('button[data-open]');
+    const row = known.get(Number(/** @type {HTMLElement | null} */ (button?.closest('tr'))?.dataset['key']));
+    if (button && row) openCycle(modelId, row.cycle_id, row.id);
   });
   return {
     /** A decision never changes, so one that is known stays. @param {readonly DecisionRow[]} rows */

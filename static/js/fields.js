@@ -73,6 +73,7 @@ export function showFieldErrors(form, fields) {
     }
     replaceContent(/** @type {Element} */ (node.querySelector('.field-error')), reason);
     node.querySelector('input, select, textarea')?.setAttribute('aria-invalid', 'true');
+    node.closest('details')?.setAttribute('open', '');
   }
   /** @type {HTMLElement | null} */ (form.querySelector('[aria-invalid]'))?.focus();
   return homeless;

@@ -6,11 +6,15 @@ import { element, setText } from './element.js';
 import { clearFieldErrors, field, invalidFields, select } from './fields.js';
 import { showProblem } from './form-dialog.js';
 import { t } from './i18n.js';
+import { llmFields } from './llm-fields.js';
+import { promptPreview } from './prompt-preview.js';
+import { riskFields } from './risk-fields.js';
 import { schemaFields } from './schema-fields.js';
-import { word } from './words.js';
 
 const INTERVALS = ['1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '12h', '1d', '1w'];
-const RISK_PROFILES = ['balanced', 'conservative', 'aggressive', 'off'];
+const AI_TRADER = 'ai';
+/** What cannot give advice: another LLM, and what was written beforehand. */
+const NO_ADVISERS = new Set([AI_TRADER, 'scripted']);
 const DEFAULT_COINS = ['BTC', 'ETH', 'SOL', 'BNB', 'XRP', 'DOGE'];
 const NEW_MODEL = {
   name: '',
@@ -21,6 +25,7 @@ const NEW_MODEL = {
   interval: '1h',
   cycle_minutes: 60,
   risk: 'balanced',
+  replicas: 1,
   enabled: true,
 };
 
@@ -29,8 +34,12 @@ const NEW_MODEL = {
  * @returns {Promise<boolean>} whether it was saved
  */
 export async function editModel(model) {
-  const [traders, coins] = await Promise.all([get('/api/traders'), get('/api/coins', { is_active: 1 })]);
-  const form = modelForm(traders, coins, model);
+  const [traders, coins, providers] = await Promise.all([
+    get('/api/traders'),
+    get('/api/coins', { is_active: 1 }),
+    get('/api/providers'),
+  ]);
+  const form = modelForm({ traders, coins, providers }, model);
   const dialog = element(
     'dialog',
     { class: 'dialog dialog-wide', 'aria-labelledby': 'model-form-title', 'data-testid': 'model-dialog' },
@@ -53,15 +62,15 @@ export async function editModel(model) {
 }
 
 /**
- * @param {any[]} traders
- * @param {import('./coin-picker.js').Coin[]} coins
+ * @param {{ traders: any[], coins: import('./coin-picker.js').Coin[], providers: import('./provider-form.js').Provider[] }} known
  * @param {any} [model]
  */
-function modelForm(traders, coins, model) {
+function modelForm({ traders, coins, providers }, model) {
   const current = model ?? NEW_MODEL;
   const controls = basicControls(traders, current);
+  const risk = riskFields(current.risk);
   const about = element('p', { class: 'field-hint', 'data-testid': 'trader-description' });
-  const paramsNode = element('div', { class: 'form-row' });
+  const paramsNode = element('div');
   const coinsNode = element('div', { class: 'form' });
   const coinsField = element(
     'fieldset',
@@ -83,13 +92,42 @@ function modelForm(traders, coins, model) {
     model ? t('Save changes') : t('Add model'),
   );
   const picker = coinPicker(coinsNode, { coins, chosen: current.coins });
-  /** @type {ReturnType<typeof schemaFields>} */
+  const preview = promptPreview(previewTerms);
+  /** @type {() => Record<string, unknown>} */
   let params;
+  /** @type {() => Record<string, unknown>} what an LLM needs besides parameters */
+  let terms;
 
   function showTrader() {
     const trader = traders.find(({ key }) => key === controls.trader.value);
+    const usesLlm = trader.key === AI_TRADER;
     setText(about, t(trader.description));
-    params = schemaFields(paramsNode, trader.params_schema, trader.key === current.trader ? current.params : {});
+    preview.node.hidden = !usesLlm;
+    if (usesLlm) showLlm(trader.params_schema);
+    else showRule(trader);
+  }
+
+  /** @param {any} trader */
+  function showRule({ key, params_schema }) {
+    paramsNode.className = 'form-row';
+    params = schemaFields(paramsNode, params_schema, key === current.trader ? current.params : {}).values;
+    terms = () => ({});
+  }
+
+  /** @param {any} schema */
+  function showLlm(schema) {
+    const rules = traders.filter(({ key }) => !NO_ADVISERS.has(key));
+    const known = current.trader === AI_TRADER ? current : { ...current, params: {} };
+    const fields = llmFields({ schema, rules, providers, current: known });
+    paramsNode.className = '';
+    paramsNode.replaceChildren(fields.node);
+    ({ params, terms } = fields);
+  }
+
+  function previewTerms() {
+    const { params: said, prompt, coins: pool, interval, cycle_minutes, risk: held } = body();
+    const account = model ? { model_id: model.id } : { initial_capital: Number(controls.initial_capital.value) || 1 };
+    return { params: said, prompt, coins: pool, interval, cycle_minutes, risk: held, ...account };
   }
 
   const node = element(
@@ -114,23 +152,30 @@ function modelForm(traders, coins, model) {
       'fieldset',
       { class: 'fieldset' },
       element('legend', {}, t('Account and cycle')),
-      accountRow(controls, Boolean(model)),
+      accountRow(controls, risk.profile, Boolean(model)),
+      risk.limits,
     ),
+    preview.node,
     field({ name: 'enabled', label: t('Trades on its own, once a cycle'), control: controls.enabled }),
     problem,
     element('div', { class: 'dialog-actions' }, cancel, submit),
   );
   controls.trader.addEventListener('change', showTrader);
+  for (const event of ['input', 'change']) node.addEventListener(event, preview.changed);
+  coinsNode.addEventListener('click', preview.changed);
   showTrader();
 
+  /** @returns {Record<string, any>} */
   const body = () => ({
     name: controls.name.value.trim(),
     trader: controls.trader.value,
-    params: params.values(),
+    params: params(),
+    ...terms(),
     coins: picker.chosen(),
     interval: controls.interval.value,
     cycle_minutes: Number(controls.cycle_minutes.value),
-    risk: controls.risk.value,
+    risk: risk.value(),
+    replicas: Number(controls.replicas.value),
     enabled: controls.enabled.checked,
     ...(model ? {} : { initial_capital: Number(controls.initial_capital.value) }),
   });
@@ -165,7 +210,6 @@ function modelForm(traders, coins, model) {
  */
 function basicControls(traders, current) {
   const intervals = Object.fromEntries(INTERVALS.map((interval) => [interval, interval]));
-  const risks = Object.fromEntries(RISK_PROFILES.map((risk) => [risk, word(risk)]));
   return {
     name: element('input', {
       class: 'input',
@@ -194,16 +238,26 @@ function basicControls(traders, current) {
       required: true,
       value: current.cycle_minutes,
     }),
-    risk: select(risks, current.risk),
+    replicas: element('input', {
+      class: 'input',
+      type: 'number',
+      inputmode: 'numeric',
+      step: 1,
+      min: 1,
+      max: 20,
+      required: true,
+      value: current.replicas,
+    }),
     enabled: element('input', { type: 'checkbox', checked: current.enabled }),
   };
 }
 
 /**
  * @param {ReturnType<typeof basicControls>} controls
+ * @param {HTMLElement} risk
  * @param {boolean} exists the capital of an account is given once
  */
-function accountRow(controls, exists) {
+function accountRow(controls, risk, exists) {
   return element(
     'div',
     { class: 'form-row' },
@@ -212,6 +266,12 @@ function accountRow(controls, exists) {
       : field({ name: 'initial_capital', label: t('Initial capital (USD)'), control: controls.initial_capital }),
     field({ name: 'interval', label: t('Candle interval'), control: controls.interval }),
     field({ name: 'cycle_minutes', label: t('Cycle (minutes)'), control: controls.cycle_minutes }),
-    field({ name: 'risk', label: t('Risk profile'), control: controls.risk }),
+    risk,
+    field({
+      name: 'replicas',
+      label: t('Accounts (replicas)'),
+      control: controls.replicas,
+      hint: t('The same model several times on one snapshot: how much of a result is chance.'),
+    }),
   );
 }

@@ -2,13 +2,17 @@
 
 import { accountValues } from './account-values.js';
 import { ApiError, get } from './api.js';
+import { callsTable } from './calls-table.js';
 import { decisionsTable } from './decisions.js';
 import { acceptInput, byId, element, replaceContent, setText } from './element.js';
 import { emptyState, showFailure } from './failure.js';
-import { formatMoney, formatNumber, formatTime } from './format.js';
+import { formatTime } from './format.js';
 import { t } from './i18n.js';
 import { MODEL_ACTIONS } from './model-actions.js';
 import { editModel } from './model-form.js';
+import { showPromptEditor } from './model-prompt.js';
+import { settingsList } from './model-settings.js';
+import { isHeldBack, lossNotice, stateWords } from './model-state.js';
 import { portfolioNow, showMetrics } from './portfolio.js';
 import { positionsTable } from './positions.js';
 import { fetchPrices, onPrices } from './prices.js';
@@ -16,7 +20,6 @@ import { onStreamResumed, subscribe } from './stream.js';
 import { oncePerFrame, throttle } from './throttle.js';
 import { toastError } from './toast.js';
 import { tradesTable } from './trades.js';
-import { word } from './words.js';
 
 const REFRESH_MS = 2_000;
 const REFRESH_ANYWAY_MS = 60_000;
@@ -43,7 +46,16 @@ const trades = tradesTable(byId('trades'), {
   filter: byId('filter-trades'),
   exportButton: byId('export-trades'),
 });
-const decisions = decisionsTable(byId('decisions'), byId('filter-decisions'), byId('export-decisions'));
+const decisions = decisionsTable(byId('decisions'), {
+  modelId,
+  filter: byId('filter-decisions'),
+  exportButton: byId('export-decisions'),
+});
+const calls = callsTable(byId('calls'), { modelId, filter: byId('filter-calls'), exportButton: byId('export-calls') });
+/** @typedef {'trades' | 'decisions' | 'calls'} Log */
+const LOGS = { trades, decisions, calls };
+/** @type {Record<Log, string>} */
+const LOG_ROUTES = { trades: 'trades', decisions: 'conversations', calls: 'calls' };
 const values = accountValues(byId('account-value'), {
   windowButtons: byId('account-value-window'),
   colorOf: () => '--series-1',
@@ -71,19 +83,28 @@ async function loadModel() {
 
 function showModel() {
   if (!model) return;
-  const { name, trader_name, enabled, coins, interval, last_cycle: cycle } = model;
+  const { name, trader, trader_name, enabled, coins, interval, last_cycle: cycle } = model;
   document.title = `${name} · ${t('AI crypto trading')}`;
   setText(byId('model-name'), name);
   setText(byId('model-subtitle'), [t(trader_name), interval, coins.join(' ')].join(' · '));
   const state = byId('model-state');
   state.hidden = false;
-  state.className = `badge ${enabled ? 'badge-ok' : 'badge-muted'}`;
-  setText(state, enabled ? t('Active') : t('Paused'));
-  byId('pause').hidden = !enabled;
-  byId('resume').hidden = enabled;
+  const [stateText, stateClass] = stateWords(model);
+  state.className = `badge ${stateClass}`;
+  setText(state, stateText);
+  byId('pause').hidden = !enabled || model.replica_of !== null;
+  byId('resume').hidden = (enabled && !isHeldBack(model)) || model.replica_of !== null;
   byId('model-actions').hidden = false;
+  for (const id of ['run', 'edit', 'archive']) byId(id).hidden = model.replica_of !== null;
   byId('flatten').hidden = model.open_positions === 0;
-  replaceContent(byId('settings'), settingsList());
+  const properties = traders.find(({ key }) => key === trader)?.params_schema.properties ?? {};
+  replaceContent(byId('settings'), settingsList(model, properties));
+  replaceContent(byId('loss-notice'), lossNotice(model));
+  const usesLlm = trader === 'ai';
+  byId('calls-card').hidden = !usesLlm;
+  const ownsPrompt = usesLlm && model.replica_of === null;
+  byId('prompt-card').hidden = !ownsPrompt;
+  if (ownsPrompt) showPromptEditor(model, loadFigures);
   replaceContent(byId('cycle-failure'), cycle?.error ? cycleNotice(cycle) : null);
 }
 
@@ -96,60 +117,6 @@ function cycleNotice({ started_at, error }) {
     element('strong', {}, what),
     error,
   );
-}
-
-function settingsList() {
-  const {
-    trader,
-    trader_name,
-    params,
-    interval,
-    cycle_minutes,
-    risk,
-    initial_capital,
-    coins,
-    created_at,
-    last_cycle: cycle,
-  } = model;
-  /** @type {Record<string, any>} */
-  const properties = traders.find(({ key }) => key === trader)?.params_schema.properties ?? {};
-  /** @type {[string, import('./element.js').Child][]} */
-  const rows = [
-    [t('Trader'), t(trader_name)],
-    ...Object.entries(properties).map(
-      ([name, { title, default: usual }]) =>
-        /** @type {[string, string]} */ ([t(title), paramText(params[name] ?? usual)]),
-    ),
-    [
-      t('Coins'),
-      element(
-        'span',
-        { class: 'chips' },
-        ...coins.map((/** @type {string} */ coin) => element('span', { class: 'chip' }, coin)),
-      ),
-    ],
-    [t('Candle interval'), interval],
-    [t('Cycle'), t('%(count)s min', { count: formatNumber(cycle_minutes) })],
-    [t('Risk profile'), word(risk)],
-    [t('Initial capital'), formatMoney(initial_capital)],
-    [
-      t('Last cycle'),
-      cycle ? `${word(cycle.status)} · ${formatTime(cycle.finished_at ?? cycle.started_at, 'minute')}` : t('none yet'),
-    ],
-    [t('Created'), formatTime(created_at, 'minute')],
-  ];
-  return element(
-    'dl',
-    { class: 'details' },
-    ...rows.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]),
-  );
-}
-
-/** @param {unknown} value */
-function paramText(value) {
-  if (typeof value === 'boolean') return value ? t('yes') : t('no');
-  if (Array.isArray(value)) return t('%(count)s entries', { count: formatNumber(value.length) });
-  return value !== null && typeof value === 'object' ? JSON.stringify(value) : t(String(value));
 }
 
 async function loadPortfolio() {
@@ -167,13 +134,13 @@ const showPortfolio = oncePerFrame(() => {
 });
 
 /**
- * @param {'trades' | 'decisions'} name
+ * @param {Log} name
  * @param {number} [before] an id: those older than it
  */
 async function loadRows(name, before) {
-  const route = name === 'trades' ? 'trades' : 'conversations';
-  const rows = await get(`${path}/${route}`, { limit: ROWS_A_PAGE, before });
-  (name === 'trades' ? trades : decisions).add(rows);
+  const texts = name === 'decisions' ? 'false' : null; // opened, a decision brings its own
+  const rows = await get(`${path}/${LOG_ROUTES[name]}`, { limit: ROWS_A_PAGE, before, texts });
+  LOGS[name].add(rows);
   if (rows.length < ROWS_A_PAGE) seenAll.add(name);
   byId(`${name}-footer`).hidden = seenAll.has(name);
 }
@@ -181,11 +148,11 @@ async function loadRows(name, before) {
 /** @type {Set<string>} the tables of which the oldest row is shown */
 const seenAll = new Set();
 
-/** @param {'trades' | 'decisions'} name */
+/** @param {Log} name */
 function listenForOlder(name) {
   byId(`older-${name}`).addEventListener('click', async () => {
     try {
-      await loadRows(name, (name === 'trades' ? trades : decisions).oldest()?.id);
+      await loadRows(name, LOGS[name].oldest()?.id);
     } catch (error) {
       toastError(error);
     }
@@ -197,6 +164,7 @@ function loadFigures() {
   shown('overview-failure', loadPortfolio);
   shown('trades', () => loadRows('trades'));
   shown('decisions', () => loadRows('decisions'));
+  if (model?.trader === 'ai') shown('calls', () => loadRows('calls'));
 }
 
 async function start() {
@@ -243,6 +211,7 @@ byId('model').addEventListener('click', async (event) => {
 
 listenForOlder('trades');
 listenForOlder('decisions');
+listenForOlder('calls');
 document.addEventListener('displaychange', showModel);
 onPrices(showPortfolio);
 const loadFiguresSoon = throttle(loadFigures, REFRESH_MS);

@@ -3,10 +3,12 @@
 import { get } from './api.js';
 import { acceptInput, byId, element } from './element.js';
 import { emptyState, showFailure } from './failure.js';
-import { directionClass, formatMoney, formatNumber, formatPercent, formatTime } from './format.js';
+import { directionClass, formatMoney, formatNumber, formatPercent, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
 import { MODEL_ACTIONS } from './model-actions.js';
 import { editModel } from './model-form.js';
+import { budgetText } from './model-settings.js';
+import { isHeldBack, stateBadge, stateWords } from './model-state.js';
 import { modelLink } from './positions.js';
 import { startProviders } from './provider-cards.js';
 import { onStreamResumed, subscribe } from './stream.js';
@@ -27,7 +29,7 @@ const busy = new Set();
 
 /** @type {import('./table.js').Column<any>[]} */
 const columns = [
-  { key: 'name', label: t('Name'), value: ({ name }) => name, show: ({ id, name }) => modelLink(id, name) },
+  { key: 'name', label: t('Name'), value: ({ name }) => name, show: nameCell },
   {
     key: 'value',
     label: t('Value'),
@@ -46,13 +48,8 @@ const columns = [
   {
     key: 'state',
     label: t('State'),
-    value: ({ enabled }) => (enabled ? t('Active') : t('Paused')),
-    show: ({ enabled }) =>
-      element(
-        'span',
-        { class: `badge ${enabled ? 'badge-ok' : 'badge-muted'}`, 'data-testid': 'model-state' },
-        enabled ? t('Active') : t('Paused'),
-      ),
+    value: (model) => stateWords(model)[0],
+    show: stateBadge,
   },
   {
     key: 'positions',
@@ -62,7 +59,15 @@ const columns = [
     show: (model) => formatNumber(model.open_positions),
   },
   { key: 'last_cycle', label: t('Last cycle'), value: ({ last_cycle: cycle }) => cycle?.started_at, show: cycleCell },
-  { key: 'trader', label: t('Trader'), value: ({ trader_name }) => t(trader_name) },
+  { key: 'trader', label: t('Trader'), value: traderText, show: traderCell },
+  {
+    key: 'cost',
+    label: t('Cost today'),
+    number: true,
+    value: ({ budget }) => budget?.cost,
+    show: ({ budget }) => (budget ? formatMoney(budget.cost) : NOTHING),
+  },
+  { key: 'budget', label: t('Budget used'), value: ({ budget }) => budgetShare(budget), show: budgetCell },
   { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: poolLink },
   {
     key: 'cycle',
@@ -102,6 +107,50 @@ const table = dataTable(byId('models'), {
   },
 });
 
+/** @param {any} model */
+function nameCell({ id, name, replicas, replica_of }) {
+  const many = replicas > 1 && replica_of === null;
+  const badge = many
+    ? element('span', { class: 'badge badge-muted', title: t('Accounts (replicas)'), 'data-testid': 'replicas' }, `×${replicas}`)
+    : null;
+  return element('span', { class: 'side' }, modelLink(id, name), badge);
+}
+
+/** @param {any} model */
+function traderText({ trader_name, provider_name, model_name }) {
+  return [t(trader_name), provider_name, model_name].filter(Boolean).join(' ');
+}
+
+/** @param {any} model */
+function traderCell({ trader_name, provider_name, model_name }) {
+  const asked = [provider_name, model_name].filter(Boolean).join(' · ');
+  return element(
+    'span',
+    {},
+    t(trader_name),
+    asked ? element('span', { class: 'cell-note', 'data-testid': 'model-llm' }, asked) : null,
+  );
+}
+
+/** The largest part used of a limit, 0 to 1 and more. @param {any} budget */
+function budgetShare(budget) {
+  if (!budget) return null;
+  const parts = [
+    [budget.calls, budget.daily_calls],
+    [budget.tokens, budget.daily_tokens],
+    [budget.cost, budget.daily_cost],
+  ].filter(([, most]) => most !== null);
+  return parts.length ? Math.max(...parts.map(([used, most]) => (most ? used / most : 1))) : null;
+}
+
+/** @param {any} model */
+function budgetCell({ budget }) {
+  const share = budgetShare(budget);
+  if (!budget || share === null) return budget ? t('no limit') : NOTHING;
+  const kind = share >= 1 ? 'badge badge-warn' : 'tabular';
+  return element('span', { class: kind, title: budgetText(budget) }, formatPercent(100 * share, false));
+}
+
 /** To its pool. @param {any} model */
 function poolLink({ id, coins }) {
   const named = coins.slice(0, COINS_NAMED).join(' ');
@@ -125,7 +174,9 @@ function cycleCell({ last_cycle: cycle }) {
 }
 
 /** @param {any} model */
-function actionsCell({ id, name, enabled }) {
+function actionsCell(model) {
+  const { id, name, enabled, replica_of } = model;
+  if (replica_of !== null) return element('span', { class: 'muted' }, t('follows its first one'));
   const running = busy.has(id);
   return element(
     'div',
@@ -134,7 +185,7 @@ function actionsCell({ id, name, enabled }) {
       'aria-busy': running ? 'true' : null,
       disabled: running,
     }),
-    enabled ? action('pause', t('Pause'), name) : action('resume', t('Resume'), name),
+    enabled && !isHeldBack(model) ? action('pause', t('Pause'), name) : action('resume', t('Resume'), name),
     action('edit', t('Edit'), name),
     action('archive', t('Archive'), name),
   );

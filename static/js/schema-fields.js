@@ -4,8 +4,8 @@
  *     const fields = schemaFields(byId('params'), trader.params_schema, model.params);
  *     await post('/api/models', { params: fields.values() });
  *
- * Numbers, whole numbers, switches, choices and text get their own controls; anything deeper is
- * edited as JSON.
+ * Numbers, whole numbers, switches, choices, several of some choices, and text get their own
+ * controls; anything deeper is edited as JSON. What may be null is null where its field is empty.
  */
 
 import { ApiError } from './api.js';
@@ -18,13 +18,15 @@ import { t } from './i18n.js';
  * @param {any} schema of an object
  * @param {Record<string, unknown>} [current] else each property's default
  * @param {string} [prefix] under which the API names the fields
+ * @param {Record<string, Record<string, string>>} [labels] of a property's choices, by its name
  * @returns {{ values: () => Record<string, unknown> }} what is filled in, of which empty fields are
  *   left out; ApiError where JSON is not valid
  */
-export function schemaFields(container, schema, current = {}, prefix = 'params.') {
+export function schemaFields(container, schema, current = {}, prefix = 'params.', labels = {}) {
   const properties = Object.entries(schema.properties ?? {}).map(([name, given]) => {
     const property = resolved(given, schema);
-    return propertyField(name, property, current[name] ?? property.default, prefix);
+    const value = name in current ? current[name] : property.default;
+    return propertyField(name, property, value, prefix, labels[name] ?? {});
   });
   replaceContent(container, ...properties.map(({ node }) => node));
   return {
@@ -36,8 +38,12 @@ export function schemaFields(container, schema, current = {}, prefix = 'params.'
 /**
  * @param {any} property
  * @param {any} schema
+ * @returns {any}
  */
 function resolved(property, schema) {
+  const kinds = property.anyOf?.filter((/** @type {any} */ { type }) => type !== 'null');
+  if (kinds) return { nullable: kinds.length < property.anyOf.length, ...kinds[0], ...property };
+  if (property.items?.$ref) return { ...property, items: resolved(property.items, schema) };
   const reference = property.$ref ?? property.allOf?.[0]?.$ref;
   if (!reference) return property;
   return { ...schema.$defs?.[reference.split('/').at(-1)], ...property };
@@ -48,11 +54,55 @@ function resolved(property, schema) {
  * @param {any} property
  * @param {any} value
  * @param {string} prefix
+ * @param {Record<string, string>} labels
  */
-function propertyField(name, property, value, prefix) {
-  const { control, read } = controlFor(name, property, value, prefix);
+function propertyField(name, property, value, prefix, labels) {
+  if (property.items?.enum) return choicesField(name, property, value, prefix, labels);
+  const { control, read } = controlFor(name, property, value, prefix, labels);
   const hint = [property.description ? t(property.description) : '', rangeText(property)].filter(Boolean).join(' · ');
   return { name, read, node: field({ name: prefix + name, label: t(property.title ?? name), control, hint }) };
+}
+
+/**
+ * Several of some choices, each a button that is on or off.
+ *
+ * @param {string} name
+ * @param {any} property
+ * @param {any} value
+ * @param {string} prefix
+ * @param {Record<string, string>} labels
+ */
+function choicesField(name, property, value, prefix, labels) {
+  const chosen = new Set(value ?? []);
+  const buttons = property.items.enum.map((/** @type {string} */ choice) =>
+    element(
+      'button',
+      {
+        type: 'button',
+        class: 'chip',
+        value: choice,
+        'aria-pressed': String(chosen.has(choice)),
+        'data-testid': `choice-${name}-${choice}`,
+        onclick: (/** @type {Event} */ event) => {
+          const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
+          button.setAttribute('aria-pressed', String(button.getAttribute('aria-pressed') !== 'true'));
+          button.dispatchEvent(new Event('change', { bubbles: true }));
+        },
+      },
+      labels[choice] ?? choice,
+    ),
+  );
+  const node = element(
+    'div',
+    { class: 'field', 'data-field': prefix + name, role: 'group', 'aria-label': t(property.title ?? name) },
+    element('span', { class: 'field-label' }, t(property.title ?? name)),
+    element('div', { class: 'chips' }, ...buttons),
+    property.description ? element('p', { class: 'field-hint' }, t(property.description)) : null,
+    element('p', { class: 'field-error', 'data-testid': `error-${prefix + name}` }),
+  );
+  const read = () =>
+    [...node.querySelectorAll('button[aria-pressed="true"]')].map((button) => /** @type {HTMLButtonElement} */ (button).value);
+  return { name, read, node };
 }
 
 /**
@@ -60,11 +110,14 @@ function propertyField(name, property, value, prefix) {
  * @param {any} property
  * @param {any} value
  * @param {string} prefix
+ * @param {Record<string, string>} labels
  * @returns {{ control: import('./fields.js').Control, read: () => unknown }}
  */
-function controlFor(name, property, value, prefix) {
+function controlFor(name, property, value, prefix, labels) {
   if (property.enum) {
-    const choices = Object.fromEntries(property.enum.map((/** @type {string} */ choice) => [choice, t(choice)]));
+    const choices = Object.fromEntries(
+      property.enum.map((/** @type {string} */ choice) => [choice, labels[choice] ?? t(choice)]),
+    );
     const control = select(choices, value);
     return { control, read: () => control.value };
   }
@@ -97,7 +150,8 @@ function numberControl(property, value) {
     'data-above': property.exclusiveMinimum,
     value,
   });
-  return { control, read: () => (control.value === '' ? undefined : Number(control.value)) };
+  const empty = property.nullable ? null : undefined;
+  return { control, read: () => (control.value === '' ? empty : Number(control.value)) };
 }
 
 /**
