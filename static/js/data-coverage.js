@@ -5,6 +5,7 @@
  * @property {string} start open time of the first bar that is missing
  * @property {string} end open time of the first bar after the gap
  * @property {number} bars
+ * @property {boolean} asked whether a source was asked for them and has none
  *
  * @typedef {object} Coverage
  * @property {string} coin
@@ -13,7 +14,8 @@
  * @property {string} from
  * @property {string} to
  * @property {number} bars
- * @property {Gap[]} gaps
+ * @property {number} missing_bars
+ * @property {Gap[]} gaps the first thousand
  * @property {string[]} archived_months `2024-03`
  */
 
@@ -29,9 +31,6 @@ import { sourceName } from './words.js';
 
 /** @param {Coverage} row */
 export const coverageKey = ({ coin, interval, source }) => `${coin} ${interval} ${source}`;
-
-/** @param {Coverage} row */
-export const missingBars = ({ gaps }) => gaps.reduce((sum, { bars }) => sum + bars, 0);
 
 /**
  * @param {HTMLElement} container
@@ -99,7 +98,7 @@ function columns(range) {
     { key: 'from', label: t('From'), number: true, value: ({ from }) => from, show: ({ from }) => formatTime(from) },
     { key: 'to', label: t('To'), number: true, value: ({ to }) => to, show: ({ to }) => formatTime(to) },
     { key: 'bars', label: t('Bars'), number: true, value: ({ bars }) => bars, show: ({ bars }) => formatNumber(bars) },
-    { key: 'gaps', label: t('Missing'), number: true, value: missingBars, show: gapsCell },
+    { key: 'gaps', label: t('Missing'), number: true, value: (row) => row.missing_bars, show: gapsCell },
     { key: 'archived', label: t('Archived months'), number: true, value: (row) => row.archived_months.length, show: archivedCell },
     { key: 'actions', label: t('Actions'), show: syncButton, className: () => 'actions' },
   ];
@@ -114,7 +113,7 @@ function coinCell({ coin, interval, source }) {
 /** @param {Coverage} row */
 function gapsCell(row) {
   if (!row.gaps.length) return '0';
-  const words = t('%(bars)s (gaps: %(gaps)s)', { bars: formatNumber(missingBars(row)), gaps: formatNumber(row.gaps.length) });
+  const words = t('%(bars)s (gaps: %(gaps)s)', { bars: formatNumber(row.missing_bars), gaps: formatNumber(row.gaps.length) });
   const name = t('Gaps of %(coin)s %(interval)s', { coin: row.coin, interval: row.interval });
   return element('button', { type: 'button', class: 'link-button', 'data-action': 'gaps', 'data-testid': 'show-gaps', title: name }, words);
 }

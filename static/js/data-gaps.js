@@ -12,7 +12,7 @@ const MOST_SHOWN = 200;
  */
 export function showGaps({ coin, interval, gaps }) {
   const close = element('button', { type: 'button', class: 'button', autofocus: true, 'data-testid': 'gaps-close' }, t('Close window'));
-  const fill = element('button', { type: 'button', class: 'button button-primary', 'data-testid': 'fill-gaps' }, t('Fetch what is missing'));
+  const fill = element('button', { type: 'button', class: 'button button-primary', 'data-testid': 'fill-gaps', hidden: gaps.every(({ asked }) => asked) }, t('Fetch what is missing'));
   const title = t('Gaps of %(coin)s %(interval)s', { coin, interval });
   const hidden = gaps.length - MOST_SHOWN;
   const dialog = element(
@@ -46,19 +46,20 @@ export function showGaps({ coin, interval, gaps }) {
  */
 function gapTable(gaps, title) {
   const heading = (/** @type {string} */ label, /** @type {string} */ name = '') => element('th', { scope: 'col', class: name || null }, label);
-  const rows = gaps.map(({ start, end, bars }) =>
+  const rows = gaps.map(({ start, end, bars, asked }) =>
     element(
       'tr',
       { 'data-testid': 'gap-row' },
       element('td', {}, formatTime(start)),
       element('td', {}, formatTime(end)),
       element('td', { class: 'number' }, formatNumber(bars)),
+      element('td', {}, asked ? t('the source has none') : t('not asked for yet')),
     ),
   );
   return element(
     'table',
     { class: 'table', 'aria-label': title },
-    element('thead', {}, element('tr', {}, heading(t('From')), heading(t('To')), heading(t('Bars'), 'number'))),
+    element('thead', {}, element('tr', {}, heading(t('From')), heading(t('To')), heading(t('Bars'), 'number'), heading(t('State')))),
     element('tbody', {}, ...rows),
   );
 }

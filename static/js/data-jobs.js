@@ -2,32 +2,36 @@
  * Syncs and imports: those under way with their progress, and how the last ones ended.
  *
  * @typedef {object} Job
- * @property {number | string} id
- * @property {string} kind sync, import or archive
- * @property {'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'interrupted'} status
+ * @property {number} id
+ * @property {'sync' | 'import'} kind
+ * @property {'queued' | 'running' | 'done' | 'failed' | 'cancelled'} status
  * @property {number} progress 0 to 1
- * @property {string | null} detail
+ * @property {string} detail
  * @property {string | null} error
+ * @property {string} created_at
  */
 
 import { get, post } from './api.js';
 import { element, setText } from './element.js';
 import { t } from './i18n.js';
 import { progressLine } from './progress-line.js';
+import { onStreamResumed, streamState, subscribe } from './stream.js';
 import { toast, toastError } from './toast.js';
 import { word } from './words.js';
 
-const POLL_MS = 1_000;
-const IDLE_POLL_MS = 15_000;
+const POLL_MS = 2_000;
 const ENDED_SHOWN = 3;
 
 /** @type {Record<string, string>} */
-const KINDS = { sync: t('Sync'), import: t('Import'), archive: t('Archive') };
+const KINDS = { sync: t('Sync'), import: t('Import') };
 /** @type {Record<string, string>} */
 const BADGES = { done: 'badge badge-ok', failed: 'badge badge-error', running: 'badge badge-accent' };
 
 /** @param {Job} job */
 const isUnfinished = ({ status }) => status === 'queued' || status === 'running';
+
+/** Ids begin anew with the server. @param {Job} one @param {Job} other */
+const isSame = (one, other) => one.id === other.id && one.created_at === other.created_at;
 
 /** @param {Job} job */
 const jobName = ({ kind, detail }) => [KINDS[kind] ?? word(kind), detail].filter(Boolean).join(' · ');
@@ -38,25 +42,34 @@ const jobName = ({ kind, detail }) => [KINDS[kind] ?? word(kind), detail].filter
  * @param {() => void} onEnd told when one of them has ended
  */
 export function jobList(card, list, onEnd) {
-  /** @type {Map<Job['id'], ReturnType<typeof jobRow>>} */
+  /** Newest first. @type {Job[]} */
+  let jobs = [];
+  /** @type {Map<number, ReturnType<typeof jobRow>>} */
   const rows = new Map();
-  /** @type {Set<Job['id']>} */
-  let unfinished = new Set();
-  let timer = 0;
 
-  async function load() {
-    clearTimeout(timer);
-    try {
-      if (!document.hidden) show(await get('/api/data/jobs'));
-    } finally {
-      timer = setTimeout(() => load().catch(() => {}), unfinished.size ? POLL_MS : IDLE_POLL_MS); // the status bar says that the server is away
-    }
+  /** Asked for on this page: their end is told, however soon it comes. @type {Set<number>} */
+  const asked = new Set();
+
+  /** @param {number} [askedFor] the id of a job that was just asked for */
+  async function load(askedFor) {
+    if (askedFor !== undefined) asked.add(askedFor);
+    take(await get('/api/data/jobs'));
   }
 
-  /** @param {Job[]} jobs newest first */
-  function show(jobs) {
+  /** @param {Job[]} current newest first */
+  function take(current) {
+    const unfinished = new Set(jobs.filter(isUnfinished).map(({ id }) => id));
     const ended = jobs.filter((job) => !isUnfinished(job));
-    const shown = [...jobs.filter(isUnfinished), ...ended.slice(0, ENDED_SHOWN)];
+    // Answers and events overtake each other: what has ended stays so.
+    jobs = current.map((job) => ended.find((known) => isSame(known, job)) ?? job);
+    show();
+    const justEnded = jobs.filter((job) => !isUnfinished(job) && (asked.delete(job.id) || unfinished.has(job.id)));
+    for (const job of justEnded) tellEnd(job);
+    if (justEnded.length) onEnd();
+  }
+
+  function show() {
+    const shown = [...jobs.filter(isUnfinished), ...jobs.filter((job) => !isUnfinished(job)).slice(0, ENDED_SHOWN)];
     const wanted = new Set(shown.map(({ id }) => id));
     for (const [id, { node }] of rows) {
       if (wanted.has(id)) continue;
@@ -70,12 +83,18 @@ export function jobList(card, list, onEnd) {
       if (list.children[index] !== row.node) list.insertBefore(row.node, list.children[index] ?? null);
     }
     card.hidden = shown.length === 0;
-    const justEnded = ended.filter(({ id }) => unfinished.has(id));
-    unfinished = new Set(jobs.filter(isUnfinished).map(({ id }) => id));
-    for (const job of justEnded) tellEnd(job);
-    if (justEnded.length) onEnd();
   }
 
+  const reload = () => load().catch(() => {}); // the next try follows; the status bar says that the server is away
+
+  subscribe('data', (/** @type {Job} */ job) => {
+    const others = jobs.filter(({ id }) => id !== job.id);
+    take([...others, job].sort((one, other) => other.id - one.id));
+  });
+  onStreamResumed(reload);
+  setInterval(() => {
+    if (jobs.some(isUnfinished) && !document.hidden && streamState() !== 'live') reload();
+  }, POLL_MS);
   return { load };
 }
 

@@ -16,6 +16,8 @@ import { toastError } from './toast.js';
 /** @typedef {import('./data-coverage.js').Coverage} Coverage */
 
 const AGES_MS = 1_000;
+/** Here budgets and latencies are looked at: more often than the status bar asks. */
+const SOURCES_MS = 3_000;
 const COVERAGE_MS = 60_000;
 const SOONEST_MS = 2_000;
 
@@ -54,7 +56,8 @@ function showSources() {
 /** @param {() => Promise<any>} form asks for a job; null for none */
 async function ask(form) {
   try {
-    if (await form()) await jobs.load();
+    const job = await form();
+    if (job) await jobs.load(job.id);
   } catch (error) {
     toastError(error);
   }
@@ -79,6 +82,7 @@ subscribe('health', refreshAlerts);
 onSources(showSources);
 onStreamResumed(refreshAlerts);
 setInterval(showSources, AGES_MS);
+setInterval(refreshSources, SOURCES_MS);
 setInterval(() => {
   if (!document.hidden) loadCoverage();
 }, COVERAGE_MS);

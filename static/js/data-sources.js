@@ -155,8 +155,8 @@ function kindsText({ kinds }) {
   return named.join(' · ') || t('nothing');
 }
 
-/** @param {number} place from 0 */
-const ordinal = (place) => t('(choice %(number)s)', { number: place + 1 });
+/** @param {number} place the first choice is 1 */
+const ordinal = (place) => t('(choice %(number)s)', { number: place });
 
 /** @param {Source} source */
 function streamText(source) {

@@ -28,7 +28,7 @@
  * @property {Budget[]} budgets
  * @property {number} dropped_rows
  * @property {string[]} quarantined coins
- * @property {Record<string, number>} kinds the place in the order of asking, by kind of data, from 0
+ * @property {Record<string, number>} kinds the place in the order of asking, by kind of data; the first choice is 1
  * @property {SourceStream | null} stream
  */
 

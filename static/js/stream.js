@@ -5,7 +5,7 @@
  * @typedef {'connecting' | 'live' | 'reconnecting'} StreamState
  */
 
-const TOPICS = ['price', 'trade', 'account_value', 'backtest', 'cycle', 'health'];
+const TOPICS = ['price', 'trade', 'account_value', 'backtest', 'cycle', 'health', 'data'];
 /** Candles come only for the series that is named. */
 const SERIES_TOPIC = 'kline';
 const FIRST_RETRY_MS = 1_000;

@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -81,3 +82,16 @@ def hover_marker(page: Page, chart: Locator, said: str) -> str:
             if tooltip.is_visible() and said in tooltip.inner_text():
                 return tooltip.inner_text()
     raise AssertionError(f"no marker in the middle of the chart says {said!r}")
+
+
+@contextmanager
+def fault(page: Page, exchange: str, venue: str, name: str, **params: Any) -> Iterator[None]:
+    """A fault of the simulated exchange at the address `exchange`, while the block runs."""
+    switch = f"{exchange}/control/faults"
+    wanted = {"venue": venue, "fault": name, "channel": "all", "params": params}
+    answer = page.request.post(switch, data=wanted)
+    assert answer.ok, answer.text()
+    try:
+        yield
+    finally:
+        page.request.delete(f"{switch}/{answer.json()['id']}")
