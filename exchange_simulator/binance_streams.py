@@ -129,7 +129,7 @@ class BinanceStreams:
             reply = {"error": error, "id": number}
         connection.send(json.dumps(reply), is_reply=True)
 
-    async def tend(self, connection: StreamConnection, now_ms: int) -> None:
+    def tend(self, connection: StreamConnection, now_ms: int) -> None:
         """Ping it in time; end it when its day is over or its pong does not come."""
         if now_ms - connection.opened_ms >= self._times.lifetime_ms:
             connection.close(WSCloseCode.GOING_AWAY, "")
@@ -139,7 +139,7 @@ class BinanceStreams:
         if unanswered_since is not None and now - unanswered_since >= self._times.pong_seconds:
             connection.close(WSCloseCode.POLICY_VIOLATION, "Pong timeout")
         elif now - connection.last_ping >= self._times.ping_seconds:
-            await connection.ping(str(now_ms).encode())
+            connection.ping(str(now_ms))
 
     def _answer(self, connection: StreamConnection, request: dict[str, Json]) -> Json:
         """The result of a request. Raises Refused."""

@@ -138,7 +138,7 @@ class OkxStreams:
                 event = echo | {"event": operation, "arg": argument}
                 self._reply(connection, event)
 
-    async def tend(self, connection: StreamConnection, now_ms: int) -> None:
+    def tend(self, connection: StreamConnection, now_ms: int) -> None:
         """End it when nothing has gone either way for too long."""
         idle = asyncio.get_running_loop().time() - connection.last_traffic
         if idle >= self._idle_seconds:

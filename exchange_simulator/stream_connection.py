@@ -11,6 +11,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -21,13 +22,21 @@ MOST_QUEUED = 50_000
 CLOSE_SECONDS = 1.0
 
 
+class Kind(Enum):
+    """What a message is: something that was subscribed to, an answer, or a ping frame."""
+
+    DATA = 1
+    REPLY = 2
+    PING = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message, since when it waits (seconds of the loop), and whether it answers a request."""
+    """A message, and since when it waits (seconds of the loop)."""
 
     text: str
+    kind: Kind
     queued_at: float
-    is_reply: bool
 
 
 class StreamConnection:
@@ -69,9 +78,7 @@ class StreamConnection:
         if self.room <= 0:
             self.close(WSCloseCode.POLICY_VIOLATION, "Buffer is full")
             return
-        now = asyncio.get_running_loop().time()
-        self._queue.append(Outgoing(text, now, is_reply))
-        self._filled.set()
+        self._put(text, Kind.REPLY if is_reply else Kind.DATA)
 
     def close(self, code: int, reason: str) -> None:
         """Close it with a code and a reason, once."""
@@ -84,13 +91,12 @@ class StreamConnection:
         if self._request.transport is not None:
             self._request.transport.abort()
 
-    async def ping(self, payload: bytes) -> None:
-        """Send a ping frame."""
+    def ping(self, payload: str) -> None:
+        """Queue a ping frame."""
         self.last_ping = asyncio.get_running_loop().time()
         if self.unanswered_since is None:
             self.unanswered_since = self.last_ping
-        with contextlib.suppress(ConnectionError):
-            await self._socket.ping(payload)
+        self._put(payload, Kind.PING)
 
     async def serve(
         self,
@@ -121,6 +127,10 @@ class StreamConnection:
             await self._closing
         return self._socket
 
+    def _put(self, text: str, kind: Kind) -> None:
+        self._queue.append(Outgoing(text, kind, asyncio.get_running_loop().time()))
+        self._filled.set()
+
     async def _write(self) -> None:
         while True:
             await self._filled.wait()
@@ -131,7 +141,10 @@ class StreamConnection:
     async def _emit(self, message: Outgoing) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(message.queued_at + self._faults.delay() - loop.time(), 0))
-        for text in self._faults.spoil(message.text, is_reply=message.is_reply):
+        if message.kind is Kind.PING:
+            await self._quietly(self._socket.ping(message.text.encode()))
+            return
+        for text in self._faults.spoil(message.text, is_reply=message.kind is Kind.REPLY):
             await self._quietly(self._socket.send_str(text))
             self._counts.sent += 1
             self.last_traffic = loop.time()

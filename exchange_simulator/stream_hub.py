@@ -55,7 +55,7 @@ class StreamVenue(Protocol):
     def receive_frame(self, connection: StreamConnection) -> None:
         """A connection has sent anything at all."""
 
-    async def tend(self, connection: StreamConnection, now_ms: int) -> None:
+    def tend(self, connection: StreamConnection, now_ms: int) -> None:
         """Ping it, or close it, when it is time to."""
 
 
@@ -123,11 +123,11 @@ class StreamHub:
         while True:
             await asyncio.sleep(self._pulse_seconds)
             try:
-                await self._beat()
+                self._beat()
             except Exception:  # the edge: a bug in one message must not stop the stream
                 log.exception("the simulator's %s stream failed", self._venue.name)
 
-    async def _beat(self) -> None:
+    def _beat(self) -> None:
         now_ms, wall_ms = self._clock.now_ms(), self._wall_clock.now_ms()
         made: dict[tuple[str, int], tuple[list[str], int]] = {}
         for connection, faults in list(self._connections.items()):
@@ -138,7 +138,7 @@ class StreamHub:
             for text in texts:
                 connection.send(text)
             self._flood(connection, texts, faults.flood_rate())
-            await self._venue.tend(connection, now_ms)
+            self._venue.tend(connection, now_ms)
 
     def _due(
         self,

@@ -1,6 +1,7 @@
 """Faults of the venues' websockets: switched on and off while they are open."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -272,3 +273,24 @@ def test_a_clock_that_is_wrong_shows_in_the_stamps_of_both_venues(
         client.say({"op": "subscribe", "args": [asked]})
         message = client.until(lambda heard: "data" in heard)
         assert message["data"][0]["ts"] == str(NOW_MS + 3_600_000)
+
+
+def test_a_reader_that_has_stopped_holds_up_nobody_else(exchange: SimulatorServer):
+    """It gets all tickers and never reads: what its socket takes is full at once."""
+    exchange.faults.switch_on("binance", "socket_flood", rate=5000)
+    everything = f"{exchange.binance_stream_url}ws/!miniTicker@arr"
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as stopped:
+        stopped.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stopped.sendall(handshake("/ws/!miniTicker@arr"))
+        with streaming(everything) as reading:
+            started = time.monotonic()
+            hear_texts(reading, 300)
+            assert time.monotonic() - started < 8
+
+
+def handshake(path: str) -> bytes:
+    lines = [
+        f"GET {path} HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
+    ]  # fmt: skip
+    return "\r\n".join(lines).encode()
