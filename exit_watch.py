@@ -110,7 +110,7 @@ class ExitWatch:
         self._marks_kept_ms = 0
         self._bars = ThreadPoolExecutor(1, thread_name_prefix="exits-at-close")
         self._asked: set[tuple[str, Interval]] = set()
-        self._asked_at: dict[tuple[str, Interval], float] = {}
+        self._asked_at: dict[tuple[str, Interval], tuple[int, float]] = {}
 
     def check(self, prices: Mapping[str, KnownPrice]) -> None:
         """Close what these prices bring to an exit, for every model; keep marks and best prices."""
@@ -210,12 +210,18 @@ class ExitWatch:
                 ended = condition.interval.floor(now_ms)
                 if ended <= max(one.bar_seen, one.position.opened_at):
                     continue
-                key = (coin, condition.interval)
-                now = time.monotonic()
-                if key not in self._asked and now - self._asked_at.get(key, 0) > BAR_PAUSE_SECONDS:
-                    self._asked.add(key)
-                    self._asked_at[key] = now
+                if self._may_ask((coin, condition.interval), ended):
                     self._bars.submit(self._test_bar, coin, condition.interval, ended, prices[coin])
+
+    def _may_ask(self, key: tuple[str, Interval], ended: int) -> bool:
+        """Note a question for the bar that closed at `ended`; not while one is under way."""
+        now = time.monotonic()
+        asked_for, asked_at = self._asked_at.get(key, (0, 0.0))
+        if key in self._asked or (asked_for == ended and now - asked_at < BAR_PAUSE_SECONDS):
+            return False
+        self._asked.add(key)
+        self._asked_at[key] = (ended, now)
+        return True
 
     def _test_bar(self, coin: str, interval: Interval, ended: int, price: KnownPrice) -> None:
         """End the positions whose condition is met by the bar of `coin` that closed at `ended`."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from decision_fields import read_condition
 from domain import AccountInfo, Decision, Decisions, MarketState, Portfolio, Signal
 from strategies.base import RuleTrader, StrategyParams
 from timestamps import iso_utc, parse_time_ms
@@ -53,6 +54,9 @@ class ScriptedDecision(BaseModel):
     )
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     justification: str = Field("", max_length=2000)
+    invalidation: str = Field(
+        "", max_length=2000, description="Free text, or a condition such as close_1h < 61200"
+    )
 
     @model_validator(mode="after")
     def _one_size(self) -> ScriptedDecision:
@@ -76,6 +80,8 @@ class ScriptedDecision(BaseModel):
             self.trailing_stop_pct,
             self.confidence,
             self.justification,
+            self.invalidation,
+            read_condition(self.invalidation, self.coin),
         )
 
 
