@@ -8,101 +8,128 @@ decisions, not bars.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Protocol
 
 import numpy as np
 
 from backtest_exits import NEVER
-from backtest_market import Grid
+from backtest_market import CoinBars, Grid
 from domain import (
     AccountInfo,
     CoinMarket,
     Decision,
-    KlineSeries,
     Portfolio,
     Side,
-    TimeArray,
     Trader,
 )
 from ledger import Account
-from paper_execution import in_order
+from paper_execution import closes_first, in_order
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
 
 
 class Decider(Protocol):
-    """What the engine asks."""
+    """What the engine asks. Grid indices that it is given never go back."""
 
     def opening(self) -> list[tuple[str, Decision]]:
         """Decisions made before the first bar of the range, closes first."""
 
-    def next_bar(self, at: int, account: Account) -> int:
+    def follow(self, coin: str, held: Side | None, at: int) -> None:
+        """From the bar at `at` on, the coin is held on this side."""
+
+    def next_bar(self, at: int) -> int:
         """The first grid index ≥ `at` at whose close there may be a decision, or NEVER."""
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
-        """Decisions at the close of the bar at `at`, closes first; none where it is not asked."""
+        """Decisions at the close of the bar at `at`, which `next_bar` gave; closes first."""
 
 
 class SignalDecider:
-    """A rule strategy: its signals for the whole history, searched for the next that matters."""
+    """A rule strategy: its signals for the whole history, searched for the next that matters.
+
+    The coins wait in a heap by the bar of their next signal, so that what a decision costs does
+    not grow with the coins that have nothing to say.
+    """
 
     def __init__(self, strategy: Strategy, grid: Grid):
         self._strategy = strategy
-        self._coins = {
-            coin: _CoinSignals(strategy, coin, bars.series, bars.grid_of)
-            for coin, bars in grid.coins.items()
-        }
+        self._coins = [_CoinSignals(strategy, coin, bars) for coin, bars in grid.coins.items()]
+        self._places = {coin: place for place, coin in enumerate(grid.coins)}
+        self._waiting = [
+            (signals.search(grid.first), place) for place, signals in enumerate(self._coins)
+        ]
+        heapify(self._waiting)
 
     def opening(self) -> list[tuple[str, Decision]]:
         """Nothing: it is first asked at the close of the first bar."""
         return []
 
-    def next_bar(self, at: int, account: Account) -> int:
+    def follow(self, coin: str, held: Side | None, at: int) -> None:
+        """Other signals matter to a coin that is held, or no longer."""
+        place = self._places[coin]
+        signals = self._coins[place]
+        if signals.held is not held:
+            signals.held = held
+            heappush(self._waiting, (signals.search(at), place))
+
+    def next_bar(self, at: int) -> int:
         """The nearest signal that its coin's state makes matter."""
-        return min(
-            signals.next_bar(at, _held(account, coin)) for coin, signals in self._coins.items()
-        )
+        waiting = self._waiting
+        while True:
+            bar, place = waiting[0]
+            signals = self._coins[place]
+            if bar != signals.next_bar:  # it has waited for another bar since
+                heappop(waiting)
+            elif bar < at:
+                heapreplace(waiting, (signals.search(at), place))
+            else:
+                return bar
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
         """The strategy's decisions for every coin with a signal on this bar."""
-        decisions: dict[str, list[Decision]] = {}
-        for coin, signals in self._coins.items():
-            held = _held(account, coin)
-            if signals.next_bar(at, held) == at:
-                decisions[coin] = self._strategy.decide(*signals.on(at, held), held)
-        return in_order(decisions)
+        decisions: list[tuple[str, Decision]] = []
+        while self.next_bar(at) == at:
+            _, place = heappop(self._waiting)
+            signals = self._coins[place]
+            decided = self._strategy.decide(*signals.on(at), signals.held)
+            decisions += [(signals.coin, decision) for decision in decided]
+            heappush(self._waiting, (signals.search(at + 1), place))
+        return closes_first(decisions)
 
 
 class _CoinSignals:
     """One coin's signals as sorted grid indices for each state that a coin can be in."""
 
-    def __init__(self, strategy: Strategy, coin: str, series: KlineSeries, grid_of: TimeArray):
-        signals = strategy.signals(coin, series)
+    def __init__(self, strategy: Strategy, coin: str, bars: CoinBars):
+        signals = strategy.signals(coin, bars.series)
+        self.coin = coin
+        self.held: Side | None = None
+        self.next_bar = NEVER  # the first bar that matters from where it was last searched
         self._signals = signals
-        self._grid_of = grid_of
-        entries = signals.enter_long | signals.enter_short
-        self._bars: dict[Side | None, TimeArray] = {
-            None: grid_of[np.flatnonzero(entries)],
-            Side.LONG: grid_of[np.flatnonzero(signals.closes(Side.LONG) | signals.enter_short)],
-            Side.SHORT: grid_of[np.flatnonzero(signals.closes(Side.SHORT) | signals.enter_long)],
+        self._bar_at = bars.bar_at
+        # Memory views give plain integers, at a fraction of what an array's own cost.
+        self._bars: dict[Side | None, memoryview] = {
+            held: bars.grid_of[np.flatnonzero(matters)].data
+            for held, matters in (
+                (None, signals.enter_long | signals.enter_short),
+                (Side.LONG, signals.closes(Side.LONG) | signals.enter_short),
+                (Side.SHORT, signals.closes(Side.SHORT) | signals.enter_long),
+            )
         }
-        self._known: tuple[Side | None, int] = (None, -1)  # the last answer, and for which state
 
-    def next_bar(self, at: int, held: Side | None) -> int:
-        """The first grid index ≥ `at` with a signal that matters; `at` never goes back."""
-        known_held, known = self._known
-        if known_held is held and known >= at:
-            return known
-        bars = self._bars[held]
-        place = int(np.searchsorted(bars, at))
-        bar = int(bars[place]) if place < len(bars) else NEVER
-        self._known = (held, bar)
-        return bar
+    def search(self, at: int) -> int:
+        """The first grid index ≥ `at` with a signal that matters, or NEVER."""
+        bars = self._bars[self.held]
+        place = bisect_left(bars, at)
+        self.next_bar = bars[place] if place < len(bars) else NEVER
+        return self.next_bar
 
-    def on(self, at: int, held: Side | None) -> tuple[bool, bool, bool]:
+    def on(self, at: int) -> tuple[bool, bool, bool]:
         """Whether to enter long, to enter short, and to close what is held, at `at`."""
-        return self._signals.at(int(np.searchsorted(self._grid_of, at)), held)
+        return self._signals.at(self._bar_at.item(at), self.held)
 
 
 class ScriptDecider:
@@ -130,7 +157,10 @@ class ScriptDecider:
         """What the list says for the very start."""
         return in_order(self._decisions.get(self._first - 1, {}))
 
-    def next_bar(self, at: int, account: Account) -> int:
+    def follow(self, coin: str, held: Side | None, at: int) -> None:
+        """A list says what it says, whatever is held."""
+
+    def next_bar(self, at: int) -> int:
         """The next bar of the list."""
         place = int(np.searchsorted(self._times, at))
         return int(self._times[place]) if place < len(self._times) else NEVER
@@ -160,7 +190,10 @@ class BarByBarDecider:
         """Nothing: it is first asked at the close of the first bar."""
         return []
 
-    def next_bar(self, at: int, account: Account) -> int:
+    def follow(self, coin: str, held: Side | None, at: int) -> None:
+        """It is shown what is held each time it is asked."""
+
+    def next_bar(self, at: int) -> int:
         """Every `decide_every`-th bar of the range."""
         first = self._grid.first
         since = max(at - first, 0)
@@ -169,8 +202,6 @@ class BarByBarDecider:
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
         """Ask the trader."""
-        if self.next_bar(at, account) != at:
-            return []
         time_ms = self._grid.close_time(at)
         portfolio = self._value(at, account)
         initial = account.initial_capital
@@ -195,8 +226,3 @@ class BarByBarDecider:
             seen = bars.series.slice(max(0, last - self._trader.history_bars), last)
             market[coin] = CoinMarket(bars.close_price(at), seen, source=seen.source)
         return market
-
-
-def _held(account: Account, coin: str) -> Side | None:
-    position = account.positions.get(coin)
-    return position.side if position is not None else None

@@ -28,23 +28,23 @@ class CoinBars:
 
     def has_bar(self, at: int) -> bool:
         """Whether the exchange made a bar at this grid time."""
-        bar = int(self.bar_at[at])
-        return bar >= 0 and int(self.grid_of[bar]) == at
+        bar = self.bar_at.item(at)
+        return bar >= 0 and self.grid_of.item(bar) == at
 
     def bar_from(self, at: int) -> int | None:
         """The first bar at or after a grid time; None after the last."""
-        bar = int(self.bar_at[at])
-        if bar < 0 or int(self.grid_of[bar]) < at:
+        bar: int = self.bar_at.item(at)
+        if bar < 0 or self.grid_of.item(bar) < at:
             bar += 1
         return bar if bar < len(self.series) else None
 
     def open_price(self, at: int) -> Decimal:
         """The exact open of the bar at a grid time, which must exist."""
-        return exact_price(float(self.series.open[self.bar_at[at]]))
+        return exact_price(self.series.open.item(self.bar_at.item(at)))
 
     def close_price(self, at: int) -> Decimal:
         """The exact last close at or before a grid time."""
-        return exact_price(float(self.close[at]))
+        return exact_price(self.close.item(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Grid:
 
     def close_time(self, at: int) -> int:
         """When the bar at a grid index closes."""
-        return int(self.open_time[at]) + self.interval.milliseconds
+        return self.open_time.item(at) + self.interval.milliseconds
 
     def first_open_from(self, time_ms: int) -> int:
         """The first grid index of the range whose bar opens at or after a time."""

@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from heapq import heappop, heappush
 from typing import cast
 
 import numpy as np
 
 import ledger
+from backtest_curve import AccountCurve
 from backtest_deciders import BarByBarDecider, Decider, ScriptDecider, SignalDecider
 from backtest_exits import NEVER, ExitWatches
 from backtest_losses import BacktestLosses
@@ -152,8 +154,7 @@ class _Run:
     refusal_counts: Counter[str] = field(default_factory=Counter)
     due: dict[int, list[tuple[str, Decision]]] = field(default_factory=dict)
     closed_at: dict[str, int] = field(default_factory=dict)
-    curve_from: int = 0
-    bars_in_position: int = 0
+    due_bars: list[int] = field(default_factory=list)  # the keys of `due`, as a heap
 
 
 class BacktestEngine:
@@ -168,6 +169,7 @@ class BacktestEngine:
     ):
         self.trader = trader
         self.config = config
+        self.at_open = config.fill is FillTiming.NEXT_OPEN
         self.instruments = instruments or {}
         self.rules = {coin: config.rules_of(coin) for coin in config.coins}
         self.progress = progress or (lambda share: None)
@@ -181,9 +183,8 @@ class BacktestEngine:
         config = self.config
         self.history = {coin: _bars_of_range(coin, history, config) for coin in config.coins}
         self.grid = align(self.history, config.interval, config.start_ms)
-        self.state = _Run(Account.opened_with(config.initial_capital), curve_from=self.grid.first)
-        self.cash_curve = np.zeros(len(self.grid))
-        self.value_curve = np.zeros(len(self.grid))
+        self.state = _Run(Account.opened_with(config.initial_capital))
+        self.curve = AccountCurve(self.grid)
         self.watches = ExitWatches(self.grid, config.rules.maintenance_margin_rate)
         self.losses = self._watched_losses()
         self.funding_bars = self._funding_bars()
@@ -198,8 +199,8 @@ class BacktestEngine:
         return BacktestLosses(
             config.rules.risk,
             grid.open_time[grid.first :] + grid.interval.milliseconds,
-            self.cash_curve[grid.first :],
-            self.value_curve[grid.first :],
+            self.curve.cash[grid.first :],
+            self.curve.positions_value[grid.first :],
             float(config.initial_capital),
         )
 
@@ -211,11 +212,11 @@ class BacktestEngine:
             self._order(first - 1, coin, decision)
         at = first
         while (at := self._next_event(at)) < length:
-            self._advance_curve(at, self.state.account)
+            self.curve.stood(self.state.account, at)
             self._live_through_bar(at)
             self.progress((at - first) / (length - first))
             at += 1
-        self._advance_curve(length, self.state.account)
+        self.curve.stood(self.state.account, length)
         self.progress(1.0)
 
     def _next_event(self, at: int) -> int:
@@ -223,21 +224,19 @@ class BacktestEngine:
         last = len(self.grid) - 1
         if at > last:
             return NEVER
-        state = self.state
-        event = min(self.decider.next_bar(at, state.account), min(state.due, default=NEVER))
-        event = min(event, self._next_funding(at))
+        event = min(self.decider.next_bar(at), self._next_due(), self._next_funding(at))
         return min(event, self.watches.next_bar(min(event, last)))
 
     def _live_through_bar(self, at: int) -> None:
-        fill = self.config.fill
         self._pay_funding(at)
         self._exit_positions(at, at_open=True)
-        if fill is FillTiming.NEXT_OPEN:
+        if self.at_open:
             self._fill_due_orders(at)
         self._exit_positions(at, at_open=False)
-        for coin, decision in self.decider.decide(at, self.state.account):
-            self._order(at, coin, decision)
-        if fill is FillTiming.CLOSE:
+        if self.decider.next_bar(at) == at:
+            for coin, decision in self.decider.decide(at, self.state.account):
+                self._order(at, coin, decision)
+        if not self.at_open:
             self._fill_due_orders(at)
 
     # ---------------------------------------------------------------------------- decisions
@@ -245,9 +244,7 @@ class BacktestEngine:
     def _decider(self) -> Decider:
         config, grid = self.config, self.grid
         if isinstance(self.trader, ScriptedTrader):
-            decided_at = grid.first_close_from
-            if config.fill is FillTiming.NEXT_OPEN:
-                decided_at = self._bar_before_next_open
+            decided_at = self._bar_before_next_open if self.at_open else grid.first_close_from
             script = ScriptDecider(self.trader, grid, config.start_ms, decided_at)
             for time_ms, coin, decision in script.outside:
                 self._refused(time_ms, Outcome(coin, decision, "refused", "outside_range"))
@@ -267,23 +264,36 @@ class BacktestEngine:
     def _order(self, at: int, coin: str, decision: Decision) -> None:
         """Queue what was decided at the close of `at` for the bar of its coin that fills it."""
         bars = self.grid.coins.get(coin)
-        fills_from = at if self.config.fill is FillTiming.CLOSE else at + 1
+        fills_from = at + 1 if self.at_open else at
         bar = bars.bar_from(fills_from) if bars and fills_from < len(self.grid) else None
         if bars is not None and bar is not None:
-            self.state.due.setdefault(int(bars.grid_of[bar]), []).append((coin, decision))
+            self._queue(bars.grid_of.item(bar), coin, decision)
         elif decision.signal is not Signal.HOLD:
             reason = "not_in_pool" if bars is None else "no_next_bar"
             time_ms = self.grid.close_time(at)
             self._refused(time_ms, Outcome(coin, decision, "refused", reason))
 
+    def _queue(self, at: int, coin: str, decision: Decision) -> None:
+        state = self.state
+        if at not in state.due:
+            state.due[at] = []
+            heappush(state.due_bars, at)
+        state.due[at].append((coin, decision))
+
+    def _next_due(self) -> int:
+        return self.state.due_bars[0] if self.state.due_bars else NEVER
+
     def _fill_due_orders(self, at: int) -> None:
-        for coin, decision in closes_first(self.state.due.pop(at, [])):
+        if self._next_due() != at:
+            return
+        heappop(self.state.due_bars)
+        for coin, decision in closes_first(self.state.due.pop(at)):
             self._execute(coin, decision, at)
 
     def _execute(self, coin: str, decision: Decision, at: int) -> None:
         state = self.state
-        at_open = self.config.fill is FillTiming.NEXT_OPEN
-        time_ms = int(self.grid.open_time[at]) if at_open else self.grid.close_time(at)
+        at_open = self.at_open
+        time_ms = self.grid.open_time.item(at) if at_open else self.grid.close_time(at)
         marks = self._marks(at, at_open, coin, decision)
         state.account, outcome = execute(
             state.account,
@@ -306,6 +316,7 @@ class BacktestEngine:
         """What risk asks of the run so far before an entry in the bar at `at`."""
         if decision.side is None or self.losses is None:
             return NOTHING_LIVED_THROUGH
+        self.curve.paint()
         value = float(ledger.value(self.state.account, marks).total_value)
         limit = self.losses.limit_at(at - self.grid.first, time_ms, value)
         return TrackRecord(time_ms, self.state.closed_at, limit)
@@ -315,8 +326,10 @@ class BacktestEngine:
         coin = entry.fill.coin
         if entry.fill.kind in (FillKind.CLOSE, FillKind.LIQUIDATION):
             self.state.closed_at[coin] = entry.fill.time_ms
+        position = self.state.account.positions.get(coin)
         self.state.entries.append(entry)
-        self.watches.follow(coin, self.state.account.positions.get(coin), watched_from)
+        self.watches.follow(coin, position, watched_from)
+        self.decider.follow(coin, position.side if position else None, watched_from)
 
     def _refused(self, time_ms: int, outcome: Outcome) -> None:
         reason = str(outcome.reason)
@@ -346,6 +359,8 @@ class BacktestEngine:
 
     def _exit_positions(self, at: int, at_open: bool) -> None:
         """Carry out the exits of this bar: those that its open has passed, or all."""
+        if self.watches.next_bar(at) != at:
+            return
         for coin, hit in self.watches.hits(at):
             if hit.at_open or not at_open:
                 self._exit(coin, hit, at)
@@ -385,27 +400,11 @@ class BacktestEngine:
                 self.state.account, entry = ledger.post(self.state.account, fill)
                 self._booked(entry, at)
 
-    # -------------------------------------------------------------------------- equity curve
-
-    def _advance_curve(self, until: int, account: Account) -> None:
-        """The curves of the bars before `until`, through which `account` stood."""
-        state = self.state
-        span = slice(state.curve_from, until)
-        if span.start == span.stop:
-            return
-        self.cash_curve[span] = float(account.cash)
-        values = self.value_curve[span]
-        for coin, position in account.positions.items():
-            sign = position.side.sign
-            closes = self.grid.coins[coin].close[span]
-            offset = float(position.margin) - sign * float(position.cost)
-            values += offset + sign * float(position.quantity) * closes
-        if account.positions:
-            state.bars_in_position += until - state.curve_from
-        state.curve_from = until
+    # -------------------------------------------------------------------------------- result
 
     def _result(self) -> BacktestResult:
         state, grid = self.state, self.grid
+        self.curve.paint()
         return BacktestResult(
             config=self.config,
             account=state.account,
@@ -414,9 +413,9 @@ class BacktestEngine:
             refusal_counts=dict(state.refusal_counts),
             warmup_bars=self._warmup_bars(),
             close_time=grid.open_time[grid.first :] + grid.interval.milliseconds,
-            cash=self.cash_curve[grid.first :],
-            positions_value=self.value_curve[grid.first :],
-            bars_in_position=state.bars_in_position,
+            cash=self.curve.cash[grid.first :],
+            positions_value=self.curve.positions_value[grid.first :],
+            bars_in_position=self.curve.bars_in_position,
             history=self.history,
         )
 

@@ -1,0 +1,96 @@
+"""The account's value at every bar's close, as arrays that are painted in stretches.
+
+Between two fills an account stands still and only prices move, so that a run notes each standing
+account once; cost follows fills, and numpy does the bars.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backtest_market import Grid
+from domain import FloatArray
+from ledger import Account
+
+Numbers = tuple[float, float]
+NOTHING: Numbers = (0.0, 0.0)
+
+
+@dataclass(slots=True)
+class _Stretches:
+    """Stretches of bars, each with two numbers that hold from its first bar to the next one's."""
+
+    standing: Numbers = NOTHING  # what holds where no stretch begins
+    first_bars: list[int] = field(default_factory=list)
+    numbers: list[Numbers] = field(default_factory=list)
+
+    def note(self, first_bar: int, numbers: Numbers) -> None:
+        """Other numbers hold from a bar on."""
+        self.first_bars.append(first_bar)
+        self.numbers.append(numbers)
+
+    def paint(self, first: int, until: int) -> tuple[FloatArray, FloatArray]:
+        """Both numbers at the bars first ≤ i < until; what begins there is then forgotten."""
+        lengths = np.diff(np.array([first, *self.first_bars, until]))
+        rows = np.array([self.standing, *self.numbers])
+        if self.numbers:
+            self.standing = self.numbers[-1]
+            self.first_bars, self.numbers = [], []
+        return np.repeat(rows[:, 0], lengths), np.repeat(rows[:, 1], lengths)
+
+
+class AccountCurve:
+    """Cash and value of positions at the closes of a grid's bars, from the accounts that stood.
+
+    `cash` and `positions_value`, shape (n,), are right up to where they were last painted.
+    """
+
+    def __init__(self, grid: Grid):
+        self.cash = np.zeros(len(grid))
+        self.positions_value = np.zeros(len(grid))
+        self.bars_in_position = 0
+        self._grid = grid
+        self._cash = _Stretches()
+        self._positions: defaultdict[str, _Stretches] = defaultdict(_Stretches)
+        self._painted = self._until = grid.first
+        self._standing: Account | None = None
+
+    def stood(self, account: Account, until: int) -> None:
+        """`account` stood at the closes from where the one before ended up to bar `until`."""
+        first = self._until
+        if first == until:
+            return
+        if account.positions:
+            self.bars_in_position += until - first
+        self._until = until
+        if account is self._standing:
+            return
+        self._cash.note(first, (float(account.cash), 0.0))
+        before = self._standing.positions if self._standing is not None else {}
+        for coin, position in account.positions.items():
+            if before.get(coin) is not position:
+                sign = position.side.sign
+                offset = float(position.margin) - sign * float(position.cost)
+                self._positions[coin].note(first, (offset, sign * float(position.quantity)))
+        for coin in before.keys() - account.positions.keys():
+            self._positions[coin].note(first, NOTHING)
+        self._standing = account
+
+    def paint(self) -> None:
+        """Bring the arrays up to the last bar that an account stood at."""
+        first, until = self._painted, self._until
+        if first == until:
+            return
+        self.cash[first:until], _ = self._cash.paint(first, until)
+        values = self.positions_value[first:until]
+        for coin, stretches in self._positions.items():
+            if not stretches.numbers and stretches.standing is NOTHING:
+                continue
+            offset, signed_quantity = stretches.paint(first, until)
+            closes = self._grid.coins[coin].close[first:until]
+            held = signed_quantity != 0.0  # before its first bar a coin has no close
+            values += offset + signed_quantity * np.where(held, closes, 0.0)
+        self._painted = until
