@@ -16,19 +16,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from backtest_benchmarks import buy_and_hold_values, equal_weight_final_value
+from backtest_trips import excursions, probability_of_luck
 from backtesting import BacktestResult
-from domain import DAY_MS, Entry, FloatArray, KlineSeries, TimeArray
+from domain import DAY_MS, Entry, FillKind, FloatArray, KlineSeries, TimeArray
 from paper_execution import Outcome
 from performance import (
     RoundTrip,
+    against_benchmark,
+    daily_returns,
     deepest_drawdowns,
     drawdown_series,
     longest_drawdown_ms,
     monthly_returns,
     ratios,
     round_trips,
+    tail_figures,
     trip_figures,
 )
+from significance import intervals
 from timestamps import iso_utc
 
 MOST_POINTS = 2000
@@ -49,7 +55,10 @@ def build_report(result: BacktestResult) -> Report:
     times, equity = _from_the_start(result)
     report = {
         "summary": _summary(result, trips, benchmark),
-        "trades": [_trip(trip) for trip in trips],
+        "trades": [
+            _trip(trip, *excursion)
+            for trip, excursion in zip(trips, excursions(result, trips), strict=True)
+        ],
         "fills": [_fill(entry) for entry in result.entries],
         "account_values": _account_values(result, benchmark),
         "drawdowns": _drawdowns(times, equity),
@@ -79,9 +88,12 @@ def _from_the_start(result: BacktestResult) -> tuple[TimeArray, FloatArray]:
 
 def _summary(
     result: BacktestResult, trips: Sequence[RoundTrip], benchmark: FloatArray
-) -> dict[str, float | int | None]:
+) -> dict[str, Any]:
     times, equity = _from_the_start(result)
     initial, final = float(equity[0]), float(equity[-1])
+    days = daily_returns(result.close_time, result.equity, initial)
+    benchmark_days = daily_returns(result.close_time, benchmark, initial)
+    resampled = intervals(days)
     return {
         "initial_capital": initial,
         "final_value": final,
@@ -95,26 +107,41 @@ def _summary(
         "total_funding": float(result.account.funding_paid),
         "exposure_percentage": result.bars_in_position / len(result.equity) * 100,
         "open_positions": len(result.account.positions),
+        "total_slippage": _slippage_paid(result),
+        "turnover": _turnover(result),
+        **tail_figures(days, equity),
+        **against_benchmark(days, benchmark_days),
+        "return_interval": resampled.return_percentage,
+        "sharpe_interval": resampled.sharpe,
+        "luck_probability": probability_of_luck(result, trips),
         "buy_and_hold_return_percentage": (float(benchmark[-1]) / initial - 1) * 100,
+        "equal_weight_return_percentage": (equal_weight_final_value(result) / initial - 1) * 100,
     }
 
 
-def buy_and_hold_values(result: BacktestResult) -> FloatArray:
-    """Buying all coins in equal parts at their first open and holding them, at every close.
+def _turnover(result: BacktestResult) -> float | None:
+    """What was traded over the average account value."""
+    traded = sum(
+        float(entry.fill.quantity) * float(entry.fill.price)
+        for entry in result.entries
+        if entry.fill.kind is not FillKind.FUNDING
+    )
+    average = float(np.mean(result.equity))
+    return traded / average if average > 0 else None
 
-    Pays the run's fee and slippage, without leverage; a coin that is listed later keeps its part
-    in cash until then.
-    """
-    config = result.config
-    part = float(config.initial_capital) / len(config.coins)
-    costs = (1 + float(config.rules.slippage_bps) / 10_000) * (1 + float(config.rules.fee_rate))
-    opened = result.close_time - config.interval.milliseconds
-    total = np.zeros(len(opened))
-    for series in result.history.values():
-        first = int(np.searchsorted(series.open_time, config.start_ms))
-        bar = np.searchsorted(series.open_time, opened, side="right") - 1
-        quantity = part / (series.open[first] * costs)
-        total += np.where(bar >= first, quantity * series.close[np.maximum(bar, 0)], part)
+
+def _slippage_paid(result: BacktestResult) -> float:
+    """How much better the fills that slip would have been at the prices they slipped from."""
+    share = float(result.config.rules.slippage_bps) / 10_000
+    if not share:
+        return 0.0
+    total = 0.0
+    for entry in result.entries:
+        fill = entry.fill
+        if fill.kind not in (FillKind.OPEN, FillKind.CLOSE):
+            continue
+        direction = fill.side.sign * (1 if fill.kind is FillKind.OPEN else -1)
+        total += float(fill.quantity) * float(fill.price) * share / (1 + direction * share)
     return total
 
 
@@ -173,7 +200,7 @@ def _amounts_of_coin(
 # ------------------------------------------------------------------------------------ the rows
 
 
-def _trip(trip: RoundTrip) -> dict[str, Any]:
+def _trip(trip: RoundTrip, adverse: float, favourable: float) -> dict[str, Any]:
     return {
         "coin": trip.coin,
         "side": trip.side.value,
@@ -188,6 +215,8 @@ def _trip(trip: RoundTrip) -> dict[str, Any]:
         "pnl": float(trip.pnl),
         "return_percentage": trip.return_percentage,
         "exit_reason": trip.exit_reason.value,
+        "adverse_percentage": adverse,
+        "favourable_percentage": favourable,
     }
 
 

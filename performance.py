@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from domain import DAY_MS, Entry, FillKind, FloatArray, Reason, Side, TimeArray
 from ledger import ZERO, exact
 
 DAYS_A_YEAR = 365
+FEWEST_DAYS_OF_A_TAIL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,45 @@ def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[st
     return figures
 
 
+def tail_figures(daily: FloatArray, equity: FloatArray) -> dict[str, float | None]:
+    """Value at risk and expected shortfall of days (95 %, historical), and the ulcer index.
+
+    var_95 is the loss that 95 of 100 days stay under, cvar_95 the mean of the days beyond it, both
+    in percent and ≥ 0; ulcer_index is the root mean square of the drawdown in percent (Martin).
+    """
+    ulcer = float(np.sqrt(np.mean(drawdown_series(equity) ** 2))) if len(equity) else None
+    if len(daily) < FEWEST_DAYS_OF_A_TAIL:
+        return {"var_95": None, "cvar_95": None, "ulcer_index": ulcer}
+    edge = float(np.quantile(daily, 0.05))
+    return {
+        "var_95": max(-edge, 0.0) * 100,
+        "cvar_95": max(-float(np.mean(daily[daily <= edge])), 0.0) * 100,
+        "ulcer_index": ulcer,
+    }
+
+
+def against_benchmark(daily: FloatArray, benchmark: FloatArray) -> dict[str, float | None]:
+    """Beta, alpha (percent a year, Jensen, risk-free rate 0) and information ratio, from days.
+
+    Both of shape (n,), or the shorter one's days where an account was wiped out.
+    """
+    days = min(len(daily), len(benchmark))
+    none: dict[str, float | None] = dict.fromkeys(("alpha", "beta", "information_ratio"))
+    if days < 3:
+        return none
+    ours, theirs = daily[:days], benchmark[:days]
+    ahead = ours - theirs
+    beta = _ratio(float(np.cov(ours, theirs, ddof=1)[0, 1]), float(np.var(theirs, ddof=1)))
+    mean_ours, mean_theirs = float(np.mean(ours)), float(np.mean(theirs))
+    return {
+        "alpha": None if beta is None else (mean_ours - beta * mean_theirs) * DAYS_A_YEAR * 100,
+        "beta": beta,
+        "information_ratio": _ratio(
+            float(np.mean(ahead)) * math.sqrt(DAYS_A_YEAR), float(np.std(ahead, ddof=1))
+        ),
+    }
+
+
 def trip_figures(trips: Sequence[RoundTrip]) -> dict[str, float | int | None]:
     """Counts and averages over closed round trips; a trip wins when its net `pnl` is positive."""
     profits = [float(trip.pnl) for trip in trips]
@@ -221,7 +262,24 @@ def trip_figures(trips: Sequence[RoundTrip]) -> dict[str, float | int | None]:
         "average_holding_hours": sum(hours) / count if count else None,
         "longest_holding_hours": max(hours, default=None),
         "liquidations": sum(trip.exit_reason is Reason.LIQUIDATION for trip in trips),
+        "sqn": _system_quality(profits),
+        "longest_winning_streak": _longest_streak(profits, 1),
+        "longest_losing_streak": _longest_streak(profits, -1),
     }
+
+
+def _system_quality(profits: Sequence[float]) -> float | None:
+    """Van Tharp's system quality number: √n · mean / sample deviation of the trips' profits."""
+    if len(profits) < 2:
+        return None
+    deviation = float(np.std(profits, ddof=1))
+    return _ratio(math.sqrt(len(profits)) * float(np.mean(profits)), deviation)
+
+
+def _longest_streak(profits: Sequence[float], sign: int) -> int:
+    """The most trips in a row with a profit of that sign."""
+    streaks = (len(list(group)) for won, group in groupby(profits, lambda p: p * sign > 0) if won)
+    return max(streaks, default=0)
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

@@ -12,13 +12,8 @@ import pytest
 from backtest_inputs import FREE, START_MS, bars, buy, close, hour, real_run, run, script, short
 from test_backtest_engine import MOVING_AVERAGE_CROSS
 
-from backtest_report import (
-    MOST_POINTS,
-    build_report,
-    buy_and_hold_values,
-    candles_hash,
-    points_to_keep,
-)
+from backtest_benchmarks import buy_and_hold_values
+from backtest_report import MOST_POINTS, build_report, candles_hash, points_to_keep
 from backtesting import Funding
 from domain import DAY_MS, HOUR_MS, Interval
 from paper_execution import ExecutionRules
@@ -31,7 +26,10 @@ SUMMARY_KEYS = {
     *("volatility", "sharpe", "sortino", "calmar", "profit_factor", "expectancy", "best_trade"),
     *("worst_trade", "average_holding_hours", "longest_holding_hours", "longest_drawdown_days"),
     *("exposure_percentage", "liquidations", "total_funding", "open_positions"),
-    "buy_and_hold_return_percentage",
+    *("buy_and_hold_return_percentage", "equal_weight_return_percentage", "total_slippage"),
+    *("turnover", "var_95", "cvar_95", "ulcer_index", "alpha", "beta", "information_ratio"),
+    *("sqn", "longest_winning_streak", "longest_losing_streak"),
+    *("return_interval", "sharpe_interval", "luck_probability"),
 }
 
 
@@ -105,6 +103,64 @@ class TestSummary:
         assert summary["buy_and_hold_return_percentage"] == pytest.approx((1 / 1.001 - 1) * 100)
         assert [summary[key] for key in ("cagr", "sharpe", "calmar")] == [None] * 3
         assert (summary["open_positions"], summary["liquidations"]) == (0, 0)
+        traded = 1000 + 1200 + 900 + 1000
+        values = [9999, 10_099, 10_197.8, 10_196.9, 10_196.9, 10_095.9]
+        assert summary["turnover"] == pytest.approx(traded / np.mean(values))
+        assert (summary["longest_winning_streak"], summary["longest_losing_streak"]) == (1, 1)
+        assert summary["sqn"] == pytest.approx(np.sqrt(2) * 47.95 / np.std([197.8, -101.9], ddof=1))
+        below = 1 - np.array([10_000, *values]) / np.maximum.accumulate([10_000, *values])
+        assert summary["ulcer_index"] == pytest.approx(np.sqrt(np.mean(np.square(below))) * 100)
+        assert summary["return_interval"] is summary["sharpe_interval"] is None  # too few days
+        assert 0 < summary["luck_probability"] <= 1
+
+    def test_slippage_is_what_the_fills_would_have_been_better_by(self) -> None:
+        history = bars([100, 100, 110, 110])
+        rules = replace(FREE, slippage_bps=Decimal(50))
+        trader = script(buy(0, quantity=10), close(2))
+        slipped = report_of(trader, history, rules=rules)["summary"]
+        free = report_of(trader, history)["summary"]
+        assert slipped["total_slippage"] == pytest.approx(10 * 100 * 0.005 + 10 * 110 * 0.005)
+        assert slipped["total_slippage"] == pytest.approx(
+            free["final_value"] - slipped["final_value"]
+        )
+
+    def test_equal_weight_of_one_coin_is_holding_it(self) -> None:
+        history = bars([100 + hour for hour in range(24 * 5)])
+        summary = report_of(script(), history, rules=ExecutionRules(Decimal("0.001")))["summary"]
+        assert summary["equal_weight_return_percentage"] == pytest.approx(
+            summary["buy_and_hold_return_percentage"]
+        )
+
+    def test_equal_weight_puts_coins_right_every_day(self) -> None:
+        doubled = bars([100.0] * 24 + [200.0] * 24 + [100.0] * 24)
+        still = bars([100.0] * 72)
+        report = report_of(script(coins=("BTC", "ETH")), {"BTC": doubled, "ETH": still})
+        # 1 → 1.5, put right, then half of it halves.
+        assert report["summary"]["equal_weight_return_percentage"] == pytest.approx(12.5)
+        assert report["summary"]["buy_and_hold_return_percentage"] == pytest.approx(0)
+
+    def test_against_holding_the_coin_all_in_beta_is_one(self) -> None:
+        closes = 100 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.01, 24 * 60)))
+        history = bars(closes.tolist())
+        held = report_of(script(buy(0, weight=1)), history)["summary"]
+        assert held["beta"] == pytest.approx(1, abs=1e-6)
+        assert held["alpha"] == pytest.approx(0, abs=1e-6)
+        low, high = held["return_interval"]
+        assert low < held["return_percentage"] < high
+        low, high = held["sharpe_interval"]
+        assert low < held["sharpe"] < high
+        assert 0 < held["var_95"] < held["cvar_95"]
+
+
+class TestExcursions:
+    def test_of_a_long_and_a_short_by_hand(self) -> None:
+        history = bars([(100, 102, 95, 100), (100, 130, 100, 120), 110, (110, 121, 99, 110), 110])
+        trader = script(buy(0, quantity=1), close(2), short(3, quantity=1), close(4))
+        long, shorted = report_of(trader, history)["trades"]
+        assert long["adverse_percentage"] == pytest.approx(5)
+        assert long["favourable_percentage"] == pytest.approx(30)
+        assert shorted["adverse_percentage"] == pytest.approx(10)
+        assert shorted["favourable_percentage"] == pytest.approx(10)
 
     def test_the_initial_capital_is_the_first_peak(self) -> None:
         summary = report_of(script(buy(0, quantity=100)), bars([100, 90, 95]))["summary"]
@@ -154,6 +210,8 @@ class TestRows:
                 "pnl": -51.95,
                 "return_percentage": pytest.approx(-10.39),
                 "exit_reason": "stop_loss",
+                "adverse_percentage": pytest.approx(10),
+                "favourable_percentage": 0,
             }
         ]
         assert report["fills"][1] == {

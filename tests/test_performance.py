@@ -13,11 +13,13 @@ from domain import DAY_MS, HOUR_MS, Entry, Fill, FillKind, Reason, Side
 from ledger import Account
 from performance import (
     RoundTrip,
+    against_benchmark,
     daily_returns,
     drawdown_series,
     longest_drawdown_ms,
     ratios,
     round_trips,
+    tail_figures,
     trip_figures,
 )
 
@@ -131,6 +133,9 @@ class TestTripFigures:
             "average_holding_hours": pytest.approx(7 / 3),
             "longest_holding_hours": 4.0,
             "liquidations": 0,
+            "sqn": pytest.approx(math.sqrt(3) * (5 / 3) / math.sqrt(175 / 3)),
+            "longest_winning_streak": 1,
+            "longest_losing_streak": 1,
         }
 
     def test_without_trades_nothing_can_be_said(self) -> None:
@@ -227,3 +232,32 @@ class TestRatios:
     def test_growth_beyond_meaning_is_not_said(self) -> None:
         times = np.arange(1, 5) * DAY_MS
         assert ratios(times, np.array([200.0, 400, 900, 9000]), 100.0)["cagr"] is None
+
+
+class TestTailFigures:
+    def test_the_worst_days_of_a_hundred(self) -> None:
+        days = np.arange(-10, 91) / 1000  # −1 % to 9 %
+        figures = tail_figures(days, np.array([100.0, 90.0, 100.0]))
+        assert figures["var_95"] == pytest.approx(0.5)
+        assert figures["cvar_95"] == pytest.approx(np.mean([1.0, 0.9, 0.8, 0.7, 0.6, 0.5]))
+        assert figures["ulcer_index"] == pytest.approx(math.sqrt(100 / 3))
+
+    def test_of_few_days_no_tail_can_be_said(self) -> None:
+        assert tail_figures(np.zeros(19), np.ones(3)) == {
+            "var_95": None, "cvar_95": None, "ulcer_index": 0,
+        }  # fmt: skip
+
+
+class TestAgainstBenchmark:
+    def test_twice_the_benchmark_and_a_tenth_of_a_percent_a_day(self) -> None:
+        theirs = np.array([0.01, -0.02, 0.03, 0.0])
+        figures = against_benchmark(2 * theirs + 0.001, theirs)
+        assert figures["beta"] == pytest.approx(2)
+        assert figures["alpha"] == pytest.approx(36.5)
+        ahead = theirs + 0.001
+        assert figures["information_ratio"] == pytest.approx(
+            np.mean(ahead) / np.std(ahead, ddof=1) * math.sqrt(365)
+        )
+
+    def test_a_benchmark_that_never_moves_has_no_beta(self) -> None:
+        assert against_benchmark(np.array([0.1, 0.2, 0.1]), np.zeros(3))["beta"] is None
