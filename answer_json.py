@@ -18,22 +18,17 @@ from typing import Any
 import json_repair
 
 LONGEST_ANSWER = 400_000
-LONGEST_REPAIR = 60_000  # json-repair's time grows faster than the text
+LONGEST_REPAIR = 10_000  # json-repair's time can grow with the square of the text
 DEEPEST_NESTING = 40
 TRUNCATED = "\x00truncated"  # the key that marks an object which was not closed
 DUPLICATED = "\x00duplicated"  # the key under which an object lists keys that it names twice
 
-_THOUGHT = re.compile(
-    r"<(think|thinking|thought|reasoning|analysis|scratchpad)\b[^>]*>.*?</\1\s*>",
-    re.IGNORECASE | re.DOTALL,
-)
-_END_OF_THOUGHT = re.compile(
-    r"</(?:think|thinking|thought|reasoning)\s*>|\[/THINK\]|◁/think▷"
-    r"|<\|channel\|>final<\|message\|>",
-    re.IGNORECASE,
-)
-_OPEN_THOUGHT = re.compile(
-    r"<(?:think|thinking|thought|reasoning)\b[^>]*>|\[THINK\]|◁think▷|<\|channel\|>analysis",
+_THOUGHT_TAG = re.compile(
+    r"(?P<open><(?:think|thinking|thought|reasoning)\b[^>]{0,100}>|\[THINK\]|◁think▷"
+    r"|<\|channel\|>analysis)"
+    r"|(?P<close></(?:think|thinking|thought|reasoning)\s{0,10}>|\[/THINK\]|◁/think▷"
+    r"|<\|channel\|>final<\|message\|>)"
+    r"|(?P<aside><(?:analysis|scratchpad)>)|(?P<end_of_aside></(?:analysis|scratchpad)>)",
     re.IGNORECASE,
 )
 _DECISION_TAG = re.compile(
@@ -42,10 +37,16 @@ _DECISION_TAG = re.compile(
 _FENCE = re.compile(r"(?:```|~~~)[\w+-]*[ \t]*\r?\n?(.*?)(?:```|~~~|\Z)", re.DOTALL)
 _FULL_WIDTH = str.maketrans("｛｝［］：，", "{}[]:,")
 _BARE_VALUE = re.compile(
-    r'"(?:\\.|[^"\\])*"'  # a text, passed over
+    r'"(?:\\.|[^"\\])*(?:"|\Z)'  # a text, passed over
     r"|(?P<colon>:\s*)(?P<value>[-+~≈]?[$€¥£]?\.?\d"
     r"(?:[^,}\]\n\"'/#]|,(?=\d{3}(?!\d))|/(?![/*]))*)"
+    r"|(?P<before>:\s*)(?P<word>[A-Za-z_]\w*)(?=\s*[,}\]])"
 )
+_COMMENT = re.compile(
+    r'(?P<text>"(?:\\.|[^"\\])*(?:"|\Z))|//[^\n]*|#[^\n]*|/\*(?:[^*]|\*(?!/)){0,2000}\*/', re.DOTALL
+)
+_TRAILING_COMMA = re.compile(r'(?P<text>"(?:\\.|[^"\\])*(?:"|\Z))|,(?=\s*[}\]])')
+_JSON_WORDS = frozenset(("true", "false", "null", "True", "False", "None"))
 _NUMBER_MARK = "\x01"
 _QUOTED_KEY = re.compile(r'"([^"\\\n]{1,60})"\s*:')
 _BRACKET_OR_QUOTE = re.compile(r'[{}\[\]"]')
@@ -84,7 +85,7 @@ def json_blocks(text: str) -> list[Block]:
         raise UnreadableAnswer("empty")
     if len(text) > LONGEST_ANSWER:
         raise UnreadableAnswer("too_long")
-    said, thought = _without_thinking(text)
+    said, thought = _without_thinking(_unquoted(text))
     if not said.strip():
         raise UnreadableAnswer("only_reasoning")
     note = ("reasoning_removed",) if thought else ()
@@ -95,16 +96,38 @@ def json_blocks(text: str) -> list[Block]:
     raise UnreadableAnswer("no_json")
 
 
+def _unquoted(text: str) -> str:
+    """An answer that was made a JSON text once more, as it was before."""
+    if not text.lstrip().startswith('"'):
+        return text
+    try:
+        inner = json.loads(text)
+    except ValueError:
+        return text
+    return inner if isinstance(inner, str) else text
+
+
 def _without_thinking(text: str) -> tuple[str, bool]:
-    """What was said besides the thinking; a thought that is never closed takes the rest."""
-    said = _THOUGHT.sub("", text)
-    ends = list(_END_OF_THOUGHT.finditer(said))  # the template has swallowed the opening tag
-    if ends:
-        said = said[ends[-1].end() :]
-    opening = _OPEN_THOUGHT.search(said)
-    if opening:
-        said = said[: opening.start()]
-    return said, len(said) != len(text)
+    """What was said besides the thinking; a thought that is never closed takes the rest.
+
+    A thought that is closed without having been opened began with the answer: some chat templates
+    swallow the opening tag. An analysis that is never closed is no thought.
+    """
+    said: list[str] = []
+    position = 0
+    opened: re.Match[str] | None = None
+    for tag in _THOUGHT_TAG.finditer(text):
+        if opened is None and (tag["open"] or tag["aside"]):
+            opened = tag
+        elif opened is not None and (tag["close"] or (opened["aside"] and tag["end_of_aside"])):
+            said.append(text[position : opened.start()])
+            position, opened = tag.end(), None
+        elif opened is None and tag["close"]:
+            said, position = [], tag.end()
+    end = opened.start() if opened is not None and opened["open"] else len(text)
+    said.append(text[position:end])
+    without = "".join(said)
+    return without, len(without) != len(text)
 
 
 def _places(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -202,7 +225,7 @@ def _read(span: _Span, notes: tuple[str, ...]) -> Block | None:
     try:
         return Block(_load(text), notes, span.cut_off)
     except ValueError:
-        value = _repair(text)
+        value = _tidied(text) or _repaired(text)
         return None if value is None else Block(value, (*notes, "json_repaired"), span.cut_off)
 
 
@@ -234,11 +257,29 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _repair(text: str) -> Any:
+def _tidied(text: str) -> Any:
+    """The value without comments and trailing commas, and with bare words and numbers quoted.
+
+    That is most of what is wrong with answers; None where more is.
+    """
+    plain = _COMMENT.sub(_text_alone, text.translate(_FULL_WIDTH))
+    plain = _TRAILING_COMMA.sub(_text_alone, plain)
+    try:
+        value = _load(_BARE_VALUE.sub(_quoted_bare_value, plain))
+    except ValueError:
+        return None
+    return _numbers_as_written(value)
+
+
+def _text_alone(match: re.Match[str]) -> str:
+    return match["text"] or ""
+
+
+def _repaired(text: str) -> Any:
     """What json-repair makes of it, with numbers that it may not touch; None where it cannot."""
     if len(text) > LONGEST_REPAIR:
         return None
-    quoted = _BARE_VALUE.sub(_quote_bare_value, text.translate(_FULL_WIDTH))
+    quoted = _BARE_VALUE.sub(_quoted_bare_value, text.translate(_FULL_WIDTH))
     try:
         value = json_repair.loads(quoted, skip_json_loads=True)
     except (ValueError, RecursionError):
@@ -250,8 +291,11 @@ def _repair(text: str) -> Any:
     return {DUPLICATED: lost} if lost else value
 
 
-def _quote_bare_value(match: re.Match[str]) -> str:
-    """Anything behind a colon that begins like a number: as it stands, in quotes."""
+def _quoted_bare_value(match: re.Match[str]) -> str:
+    """What stands behind a colon without quotes, in quotes: words, and numbers with their mark."""
+    if match["word"] is not None:
+        word = match["word"]
+        return match[0] if word in _JSON_WORDS else f'{match["before"]}"{word}"'
     if match["colon"] is None:
         return match[0]
     value = match["value"].rstrip()
@@ -267,7 +311,7 @@ def _numbers_as_written(value: Any) -> Any:
         return NumberText(value.removeprefix(_NUMBER_MARK))
     if isinstance(value, bool | str) or value is None:
         return value
-    return NumberText(repr(value))
+    return NumberText(repr(value))  # a number in a list, which no field takes
 
 
 def _lost_keys(text: str, value: Any) -> list[str]:

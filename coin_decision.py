@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from answer_json import DUPLICATED, TRUNCATED
+from answer_json import DUPLICATED, TRUNCATED, NumberText
 from decision_fields import (
     MONEY_UNITS,
     FieldError,
@@ -80,7 +80,7 @@ def clean_text(value: Any, longest: int) -> str:
 
 def fields_of(value: Any) -> dict[str, Any]:
     """What is said of a coin, by snake_case names; a bare word is a signal."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, NumberText):
         return {"signal": value}
     if not isinstance(value, dict):
         return {}

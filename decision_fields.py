@@ -198,7 +198,8 @@ def read_signal(value: Any, side: Any = None) -> ReadSignal:
 
 
 def _as_name(text: str) -> str:
-    return re.sub(r"[\s\-]+", "_", text.strip().strip(".!*`'\"").lower())
+    separated = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text.strip().strip(".!*`'\""))
+    return re.sub(r"[\s\-]+", "_", separated).lower()
 
 
 # --------------------------------------------------------------------------------------- coins

@@ -5,8 +5,8 @@ leverage of −3, `true` as a number) is an error of that coin with a stable cod
 trades. A hold needs nothing but its signal.
 
 Of several blocks those that decide different coins are parts of one answer; one that decides a
-coin again is a new draft, and what came before it is dropped. An object that was cut off is an
-error; complete ones before it stand.
+coin again is a new draft, and what came before it is dropped. An answer that was cut off is an error as
+a whole; what was complete in it is read all the same, so that it can be shown.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class _Reading:
         if isinstance(value, str):
             value = _decoded(value)
         if isinstance(value, list):
-            if depth:
+            if not depth:
                 self._repairs.append("list_for_object")
             for item in value:
                 yield from self._entries(item, depth + 1)
@@ -204,7 +204,8 @@ class _Reading:
                 "ambiguous_answer", _MESSAGES["ambiguous_answer"]
             )
         elif wrapped and coin_named(wrapped[0], self._coins) not in self._coins:
-            self._repairs.append("wrapper_removed")
+            if wrapped[0] != "decisions":  # the form that the prompt asks for
+                self._repairs.append("wrapper_removed")
             yield from self._entries(value[wrapped[0]], depth + 1)
         else:
             yield from self._coin_entries(value)
