@@ -41,6 +41,7 @@ MOST_POINTS = 2000
 DEEPEST_DRAWDOWNS = 5
 EXAMPLES_OF_A_REFUSAL = 3
 FEWEST_TRADES = 30
+LIKELY_LUCK = 0.05
 
 Report = dict[str, Any]
 
@@ -345,6 +346,14 @@ def _warnings_on_trades(result: BacktestResult, summary: Mapping[str, Any]) -> l
             f"Only {summary['total_trades']} round trips closed: with fewer than {FEWEST_TRADES}, "
             "figures about trades mean little."
         )
+    luck = summary["luck_probability"]
+    if luck is not None and luck > LIKELY_LUCK:
+        warnings.append(
+            f"Random entries of the same number, length and size did as well in {luck:.0%} of runs: "
+            "this result may be luck."
+        )
+    if summary["sharpe_interval"] is not None and summary["sharpe_interval"][0] <= 0:
+        warnings.append("The 95 % interval of the Sharpe ratio reaches below zero.")
     if held := sorted(result.account.positions):
         warnings.append(
             f"Still open at the end, valued at the last price and not among the trades: "

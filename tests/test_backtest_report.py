@@ -379,10 +379,17 @@ class TestThinning:
 
 
 class TestCandlesAndWarnings:
+    def test_what_random_entries_do_as_well_is_called_luck(self) -> None:
+        turns = [order for index in range(0, 120, 4) for order in
+                 (buy(index, quantity=1), close(index + 2))]  # fmt: skip
+        report = report_of(script(*turns), bars([100.0] * 144))
+        assert report["summary"]["luck_probability"] == 1
+        assert any("may be luck" in warning for warning in report["warnings"])
+
     def test_a_clean_run_has_no_warning(self) -> None:
         turns = [order for index in range(0, 120, 4) for order in
                  (buy(index, quantity=1), close(index + 2))]  # fmt: skip
-        history = bars([100.0] * 144)
+        history = bars([100.0, 100.0, 101.0, 100.0] * 36)  # bought low, sold high
         report = report_of(script(*turns), history, end_ms=START_MS + 6 * DAY_MS)
         assert report["summary"]["total_trades"] == 30
         assert report["warnings"] == []

@@ -26,13 +26,34 @@ function figures(summary) {
     return_percentage: {
       value: percent('return_percentage'),
       className: directionClass(summary['return_percentage']),
-      note: t('buy and hold %(percent)s', { percent: percent('buy_and_hold_return_percentage') }),
+      note: intervalNote(summary['return_interval'], formatPercent) || t('too few days for an interval'),
+    },
+    buy_and_hold: {
+      value: percent('buy_and_hold_return_percentage'),
+      className: directionClass(summary['buy_and_hold_return_percentage']),
+      note: t('equal weight %(percent)s', { percent: percent('equal_weight_return_percentage') }),
     },
     max_drawdown: {
       value: formatPercent(summary['max_drawdown'], false),
       note: t('longest %(days)s days', { days: formatNumber(summary['longest_drawdown_days'], 1) }),
     },
-    sharpe: { value: formatNumber(summary['sharpe'], 2), note: t('Sortino %(ratio)s', { ratio: formatNumber(summary['sortino'], 2) }) },
+    sharpe: {
+      value: formatNumber(summary['sharpe'], 2),
+      note: intervalNote(summary['sharpe_interval'], (bound) => formatNumber(bound, 2)) || t('Sortino %(ratio)s', { ratio: formatNumber(summary['sortino'], 2) }),
+    },
+    luck_probability: {
+      value: isNumber(summary['luck_probability']) ? formatPercent(summary['luck_probability'] * 100, false) : NOTHING,
+      note: t('of random entries do as well'),
+    },
+    alpha: {
+      value: percent('alpha'),
+      className: directionClass(summary['alpha']),
+      note: t('beta %(beta)s', { beta: formatNumber(summary['beta'], 2) }),
+    },
+    var_95: {
+      value: formatPercent(summary['var_95'], false),
+      note: t('beyond it %(percent)s on average', { percent: formatPercent(summary['cvar_95'], false) }),
+    },
     cagr: {
       value: percent('cagr'),
       className: directionClass(summary['cagr']),
@@ -41,6 +62,14 @@ function figures(summary) {
     calmar: { value: formatNumber(summary['calmar'], 2), note: t('growth over drawdown') },
     ...tradeFigures(summary),
   };
+}
+
+/**
+ * @param {[number, number] | null | undefined} interval
+ * @param {(bound: number) => string} format
+ */
+function intervalNote(interval, format) {
+  return interval ? t('%(low)s to %(high)s in 95 of 100', { low: format(interval[0]), high: format(interval[1]) }) : '';
 }
 
 /** @param {Record<string, any>} summary @returns {Record<string, Figure>} */
