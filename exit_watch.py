@@ -4,8 +4,8 @@ Most prices reach nothing: each is compared with two numbers for each position t
 Only what is reached goes to the books, where it is looked at once more before it is closed. The
 index follows the trades: positions change with them alone.
 
-Conditions on closed bars are looked at by a thread of their own when a bar has ended, since the
-bar may have to be asked for.
+Conditions on closed bars are looked at by a thread aside when a bar has ended, since the bar may
+have to be asked for; so are marks written, which no exit waits for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from database import Database
-from domain import Clock, Interval, Position, Side
+from domain import Clock, Interval, Position, Side, Ticker
 from errors import Conflict, SourceError
 from exits import ExitLevels, exact_price, exit_at_price, exit_levels, invalidated_by
 from latest_prices import KnownPrice
@@ -45,8 +45,10 @@ class Watched:
     low: float = 0.0
     high: float = float("inf")
     bar_seen: int = 0  # the end of the last bar that its condition was tested on
+    best_kept: float = 0.0  # the best price as it is stored
 
     def __post_init__(self) -> None:
+        self.best_kept = self.best
         self._find_bounds()
 
     def sees(self, price: float) -> bool:
@@ -108,7 +110,7 @@ class ExitWatch:
         self._index = _Index()
         self._lock = threading.Lock()
         self._marks_kept_ms = 0
-        self._bars = ThreadPoolExecutor(1, thread_name_prefix="exits-at-close")
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="exits-aside")
         self._asked: set[tuple[str, Interval]] = set()
         self._asked_at: dict[tuple[str, Interval], tuple[int, float]] = {}
 
@@ -117,8 +119,12 @@ class ExitWatch:
         with self._lock:
             self._follow_trades()
             moved, reached = self._look(prices)
-            self._keep(prices, moved)
+            self._keep_best_prices(moved)
             self._look_at_bars(prices)
+        self._close(reached, prices)
+        self._keep_marks_now_and_then(prices)
+
+    def _close(self, reached: set[int], prices: Mapping[str, KnownPrice]) -> None:
         for model_id in sorted(reached):
             try:
                 self._desk.engine(model_id).check_exits(prices)
@@ -134,7 +140,7 @@ class ExitWatch:
 
     def stop(self) -> None:
         """Wait for what is being looked at."""
-        self._bars.shutdown(wait=True, cancel_futures=True)
+        self._aside.shutdown(wait=True, cancel_futures=True)
 
     # ------------------------------------------------------------------------------- the index
 
@@ -177,25 +183,39 @@ class ExitWatch:
                     moved.append(one)
         return moved, reached
 
-    def _keep(self, prices: Mapping[str, KnownPrice], moved: list[Watched]) -> None:
-        """Write best prices that a trailing stop follows at once, marks now and then."""
-        now_ms = self._wall_clock.now_ms()
-        due = abs(now_ms - self._marks_kept_ms) >= MARKS_KEPT_EVERY_SECONDS * 1000
-        held = prices.keys() & self._index.by_coin.keys() if due else ()
-        if not (moved or held):
+    def _keep_best_prices(self, moved: list[Watched]) -> None:
+        """Write best prices: those that trailing stops follow must outlive a crash."""
+        if not moved:
             return
-        marks = {
-            coin: Mark(prices[coin].ticker.price, prices[coin].ticker.time_ms) for coin in held
-        }
-        bests = [
-            (one.model_id, one.position.coin, exact_price(one.best))
-            for one in (*moved, *(one for coin in held for one in self._index.by_coin[coin]))
-        ]
+        bests = [(one.model_id, one.position.coin, exact_price(one.best)) for one in moved]
         with self._database.transaction() as connection:
-            books.store_marks(connection, marks)
             books.store_best_prices(connection, bests)
+        for one in moved:
+            one.best_kept = one.best
+
+    def _keep_marks_now_and_then(self, prices: Mapping[str, KnownPrice]) -> None:
+        now_ms = self._wall_clock.now_ms()
+        if abs(now_ms - self._marks_kept_ms) < MARKS_KEPT_EVERY_SECONDS * 1000:
+            return
+        with self._lock:
+            held = prices.keys() & self._index.by_coin.keys()
         if held:
             self._marks_kept_ms = now_ms
+            self._aside.submit(self._keep_marks, {coin: prices[coin].ticker for coin in held})
+
+    def _keep_marks(self, tickers: Mapping[str, Ticker]) -> None:
+        """Write the last good prices of what is held, and the best ones that have moved."""
+        marks = {coin: Mark(ticker.price, ticker.time_ms) for coin, ticker in tickers.items()}
+        try:
+            with self._lock:
+                held = [one for coin in marks for one in self._index.by_coin.get(coin, ())]
+                moved = [one for one in held if one.best != one.best_kept]
+            with self._database.transaction() as connection:
+                books.store_marks(connection, marks)
+            with self._lock:
+                self._keep_best_prices(moved)
+        except Exception:  # the edge: this thread has to look at the next bar too
+            log.exception("the marks of open positions could not be kept")
 
     # ------------------------------------------------------------------------------ closed bars
 
@@ -211,7 +231,9 @@ class ExitWatch:
                 if ended <= max(one.bar_seen, one.position.opened_at):
                     continue
                 if self._may_ask((coin, condition.interval), ended):
-                    self._bars.submit(self._test_bar, coin, condition.interval, ended, prices[coin])
+                    self._aside.submit(
+                        self._test_bar, coin, condition.interval, ended, prices[coin]
+                    )
 
     def _may_ask(self, key: tuple[str, Interval], ended: int) -> bool:
         """Note a question for the bar that closed at `ended`; not while one is under way."""

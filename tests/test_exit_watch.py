@@ -196,7 +196,7 @@ def test_what_is_opened_and_closed_meanwhile_is_followed(world: Watched):
 
 def settled(world: Watched) -> None:
     """Wait for the bars that are being looked at."""
-    world.watch._bars.submit(lambda: None).result(5)
+    world.watch._aside.submit(lambda: None).result(5)
 
 
 def test_a_condition_on_closed_bars_fires_when_one_closes_and_not_before(world: Watched):
