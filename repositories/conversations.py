@@ -200,10 +200,13 @@ def of_cycle(connection: sqlite3.Connection, cycle_id: int) -> list[Conversation
     return [_conversation(row) for row in rows]
 
 
-def total_costs(connection: sqlite3.Connection) -> dict[int, Decimal]:
-    """What each model's calls have cost in US dollars, where their prices are known."""
+def total_costs(connection: sqlite3.Connection, since_ms: int = 0) -> dict[int, Decimal]:
+    """What each model's calls have cost in US dollars since a market time, where prices are known."""
     costs: dict[int, Decimal] = {}
-    rows = connection.execute("SELECT model_id, cost FROM conversations WHERE cost IS NOT NULL")
+    rows = connection.execute(
+        "SELECT model_id, cost FROM conversations WHERE cost IS NOT NULL AND timestamp >= ?",
+        (since_ms,),
+    )
     for row in rows:
         costs[row["model_id"]] = costs.get(row["model_id"], Decimal(0)) + Decimal(row["cost"])
     return costs

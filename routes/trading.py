@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, RootModel
 
 import performance
 from domain import DAY_MS, TradingModel
-from repositories import books, coins, models
+from repositories import books, coins, conversations, models
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
@@ -159,6 +159,7 @@ class LeaderboardRow(BaseModel):
     trades: int = Field(description="Closed round trips")
     win_rate: float | None
     fees: float
+    token_cost: float = Field(description="US dollars of calls to LLMs whose prices are known")
 
 
 class TradingState(BaseModel):
@@ -176,13 +177,17 @@ class Leaderboard(RootModel[list[LeaderboardRow]]):
 @blueprint.post("/trading/stop-all", responses={200: TradingState})
 def stop_all(body: Empty) -> Response:
     """The kill switch: no model trades and no LLM is called until resumed; exits go on."""
-    return jsonify(shapes.halt(services().desk.halt.stop_all("the API")))
+    halted = services().desk.halt.stop_all("the API")
+    services().events.publish("health", {"trading": {"halted": True}})
+    return jsonify(shapes.halt(halted))
 
 
 @blueprint.post("/trading/resume", responses={200: TradingState})
 def resume_trading(body: Empty) -> Response:
     """Let the models trade again."""
-    return jsonify(shapes.halt(services().desk.halt.resume("the API")))
+    resumed = services().desk.halt.resume("the API")
+    services().events.publish("health", {"trading": {"halted": False}})
+    return jsonify(shapes.halt(resumed))
 
 
 @blueprint.get("/models/<int:model_id>/portfolio", responses={200: PortfolioAnswer})
@@ -308,7 +313,11 @@ def get_leaderboard(query: LeaderboardQuery) -> Response:
     """Models by return, best first."""
     since_ms = _window_start(query.window)
     current = models.list_models(services().database.connection)
-    rows = [_standing(model, since_ms) for model in current]
+    costs = conversations.total_costs(services().database.connection, since_ms)
+    rows = [
+        _standing(model, since_ms) | {"token_cost": float(costs.get(model.id, 0))}
+        for model in current
+    ]
     rows.sort(key=lambda row: row["return_percentage"], reverse=True)
     return jsonify([{"rank": place, **row} for place, row in enumerate(rows, start=1)])
 

@@ -344,5 +344,6 @@ export async function fetchChoices() {
     get('/api/coins', { is_active: 'all' }),
     get('/api/health'),
   ]);
-  return { traders, models, coins, now: health.now };
+  const rules = traders.filter((/** @type {any} */ { key }) => key !== 'ai'); // an LLM needs a model's provider
+  return { traders: rules, models, coins, now: health.now };
 }

@@ -20,6 +20,7 @@ import { dataTable } from './table.js';
  * @property {number} trades
  * @property {number | null} win_rate percent
  * @property {number} fees
+ * @property {number} token_cost of the calls to its LLM
  * @property {string} [trader_name]
  */
 
@@ -81,6 +82,13 @@ const columns = [
     show: (row) => formatPercent(row.win_rate, false),
   },
   { key: 'fees', label: t('Fees'), number: true, value: ({ fees }) => fees, show: ({ fees }) => formatMoney(fees) },
+  {
+    key: 'token_cost',
+    label: t('Token cost'),
+    number: true,
+    value: (row) => row.token_cost,
+    show: (row) => formatMoney(row.token_cost),
+  },
   {
     key: 'trader',
     label: t('Trader'),

@@ -16,7 +16,7 @@ export function settingsList(model, properties) {
   const rows = [
     [t('Trader'), t(model.trader_name)],
     ...llmRows(model),
-    ...Object.entries(properties).map(([name, property]) => paramRow(name, property, model.params)),
+    ...shownParams(model, properties).map(([name, property]) => paramRow(name, property, model.params)),
     [t('Coins'), coinChips(model.coins)],
     [t('Candle interval'), interval],
     [t('Cycle'), t('%(count)s min', { count: formatNumber(cycle_minutes) })],
@@ -33,6 +33,21 @@ export function settingsList(model, properties) {
     { class: 'details' },
     ...rows.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]),
   );
+}
+
+/**
+ * Of the many parameters of a model that asks an LLM, those that are not as usual.
+ *
+ * @param {any} model
+ * @param {Record<string, any>} properties
+ */
+function shownParams({ budget, params }, properties) {
+  const all = Object.entries(properties);
+  if (!budget) return all;
+  return all.filter(([name, { default: usual }]) => {
+    const isUnset = params[name] === undefined || params[name] === null || params[name] === '';
+    return !isUnset && !name.startsWith('daily_') && JSON.stringify(params[name]) !== JSON.stringify(usual ?? {});
+  });
 }
 
 /** @param {any} model @returns {[string, string][]} */

@@ -10,7 +10,7 @@ import { editModel } from './model-form.js';
 import { budgetText } from './model-settings.js';
 import { isHeldBack, stateBadge, stateWords } from './model-state.js';
 import { modelLink } from './positions.js';
-import { startProviders } from './provider-cards.js';
+import { loadProviders, startProviders } from './provider-cards.js';
 import { onStreamResumed, subscribe } from './stream.js';
 import { dataTable } from './table.js';
 import { throttle } from './throttle.js';
@@ -65,7 +65,7 @@ const columns = [
     label: t('Cost today'),
     number: true,
     value: ({ budget }) => budget?.cost,
-    show: ({ budget }) => (budget ? formatMoney(budget.cost) : NOTHING),
+    show: ({ budget }) => costText(budget),
   },
   { key: 'budget', label: t('Budget used'), value: ({ budget }) => budgetShare(budget), show: budgetCell },
   { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: poolLink },
@@ -130,6 +130,12 @@ function traderCell({ trader_name, provider_name, model_name }) {
     t(trader_name),
     asked ? element('span', { class: 'cell-note', 'data-testid': 'model-llm' }, asked) : null,
   );
+}
+
+/** What today's calls have cost, where the prices are known. @param {any} budget */
+function costText(budget) {
+  const isUnknown = !budget || (budget.calls > 0 && budget.cost === 0);
+  return isUnknown ? NOTHING : formatMoney(budget.cost);
 }
 
 /** The largest part used of a limit, 0 to 1 and more. @param {any} budget */
@@ -219,7 +225,7 @@ async function addModel() {
 /** @param {any} [model] */
 async function edit(model) {
   try {
-    if (await editModel(model)) await load();
+    if (await editModel(model)) await Promise.all([load(), loadProviders()]);
   } catch (error) {
     toastError(error);
   }
@@ -241,7 +247,7 @@ byId('models').addEventListener('click', async (event) => {
   if (!key || !model) return;
   if (key === 'run') await run(model);
   else if (key === 'edit') await edit(model);
-  else if (await MODEL_ACTIONS[key]?.(model)) await load();
+  else if (await MODEL_ACTIONS[key]?.(model)) await Promise.all([load(), loadProviders()]);
 });
 byId('add-model').addEventListener('click', addModel);
 

@@ -62,7 +62,7 @@ export function promptPreview(terms) {
         }),
       ),
     );
-    for (const block of /** @type {NodeListOf<HTMLDetailsElement>} */ (shown.querySelectorAll('details details'))) {
+    for (const block of /** @type {NodeListOf<HTMLDetailsElement>} */ (shown.querySelectorAll(':scope > details details'))) {
       block.open = open.has(titleOf(block));
     }
   }
@@ -76,7 +76,7 @@ export function promptPreview(terms) {
 
   /** What is open stays open. */
   function openTitles() {
-    return new Set([.../** @type {NodeListOf<HTMLDetailsElement>} */ (shown.querySelectorAll('details details[open]'))].map(titleOf));
+    return new Set([.../** @type {NodeListOf<HTMLDetailsElement>} */ (shown.querySelectorAll(':scope > details details[open]'))].map(titleOf));
   }
 
   node.addEventListener('toggle', () => {

@@ -11,6 +11,7 @@
 import { ApiError } from './api.js';
 import { element, replaceContent } from './element.js';
 import { field, select } from './fields.js';
+import { formatNumber } from './format.js';
 import { t } from './i18n.js';
 
 /**
@@ -94,7 +95,7 @@ function choicesField(name, property, value, prefix, labels) {
   );
   const node = element(
     'div',
-    { class: 'field', 'data-field': prefix + name, role: 'group', 'aria-label': t(property.title ?? name) },
+    { class: 'field field-wide', 'data-field': prefix + name, role: 'group', 'aria-label': t(property.title ?? name) },
     element('span', { class: 'field-label' }, t(property.title ?? name)),
     element('div', { class: 'chips' }, ...buttons),
     property.description ? element('p', { class: 'field-hint' }, t(property.description)) : null,
@@ -171,7 +172,11 @@ function parsed(text, name) {
 /** @param {any} property */
 function rangeText({ minimum, exclusiveMinimum, maximum }) {
   if (maximum === undefined) return '';
-  if (minimum !== undefined) return t('%(low)s to %(high)s', { low: minimum, high: maximum });
+  const high = rangeEnd(maximum);
+  if (minimum !== undefined) return t('%(low)s to %(high)s', { low: rangeEnd(minimum), high });
   if (exclusiveMinimum === undefined) return '';
-  return t('above %(low)s, at most %(high)s', { low: exclusiveMinimum, high: maximum });
+  return t('above %(low)s, at most %(high)s', { low: rangeEnd(exclusiveMinimum), high });
 }
+
+/** @param {number} end */
+const rangeEnd = (end) => formatNumber(end, String(end).split('.')[1]?.length ?? 0);
