@@ -38,8 +38,9 @@ class LatestPrices:
     """What is known of each coin's price; no source is asked here.
 
     A price is fresh for `ttl_seconds` of `wall_clock` after its receipt. `sources` are names, the
-    first choice first. Each price is held against `check`; what that finds goes to `tell`. The
-    last prices of an earlier start are read from `cache` at the first question.
+    first choice first. Each price is held against `check`; what that finds goes to `tell`, with
+    nothing where prices are only doubtful. The last prices of an earlier start are read from
+    `cache` at the first question; `coins` are those that there may be.
     """
 
     def __init__(
@@ -161,15 +162,17 @@ class LatestPrices:
         wall_ms = self._wall_clock.now_ms()
         taken: dict[str, KnownPrice] = {}
         findings: list[Finding] = []
+        doubtful = False
         with self._lock:
             for symbol, ticker in tickers.items():
                 verdict = self._check.judge(source, symbol, ticker.price, wall_ms)
                 findings += verdict.findings
+                doubtful = doubtful or verdict.doubtful
                 if verdict.believed and not yields(source, symbol, wall_ms):
                     taken[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
             self._prices.update(taken)
             self._unkept.update(taken)
-        if findings:
+        if findings or doubtful:
             self._tell(findings)
         return taken
 

@@ -52,9 +52,13 @@ class Finding:
 
 @dataclass(slots=True)
 class Verdict:
-    """Whether a price is believed, and what was found."""
+    """Whether a price is believed, and what was found.
+
+    `doubtful`: it has moved far at once, and there is no other to compare it with.
+    """
 
     believed: bool = True
+    doubtful: bool = False
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -110,11 +114,12 @@ class PriceCheck:
             found = self._apart(source, coin, price, trusted, "; it is the outlier, left out")
             return Verdict(believed=False, findings=found)
         own = _recent(self._believed_of.get((source, coin)), now_ms)
-        has_left = bool(trusted) and own is not None and not self._agree(price, own)
-        if has_left and not self._stands(source, coin, price, now_ms):
+        has_moved = own is not None and not self._agree(price, own)
+        if trusted and has_moved and not self._stands(source, coin, price, now_ms):
             found = self._apart(source, coin, price, trusted, "; it is held back for a moment")
             return Verdict(believed=False, findings=found)
-        return Verdict(findings=self._apart(source, coin, price, trusted))
+        found = self._apart(source, coin, price, trusted)
+        return Verdict(doubtful=has_moved and not trusted, findings=found)
 
     def _agreed(
         self, source: str, coin: str, price: Decimal, others: Mapping[str, Decimal]

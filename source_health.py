@@ -22,7 +22,7 @@ from time_budget import NOT_ASKED, Askers
 
 RECENT_MS = 5 * MINUTE_MS  # what error rates and latencies are taken from
 MOST_OUTCOMES = 2000
-BLOCKED_REST_SECONDS = 300.0  # a place that is not served will not be in a minute
+BLOCKED_REST_SECONDS = 60.0  # a place that is not served will hardly be so in a moment
 SILENCE_SECONDS = 60.0  # where a source asks for silence and does not say how long
 
 log = logging.getLogger(__name__)

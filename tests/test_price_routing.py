@@ -112,7 +112,7 @@ def test_a_source_that_is_down_is_passed_over_and_then_not_asked_at_all(
     [
         (SourceRateLimited("slow down", retry_after=17), 17, "limited"),
         (SourceRateLimited("banned", retry_after=120, code="source_banned"), 120, "banned"),
-        (SourceRefused("not here", code="geo_blocked"), 300, "blocked"),
+        (SourceRefused("not here", code="geo_blocked"), 60, "blocked"),
     ],
 )
 def test_a_source_that_asks_for_silence_gets_it_to_the_second(
