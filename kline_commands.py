@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +51,28 @@ TIME = TimeArgument()
 INTERVAL = click.Choice([interval.value for interval in Interval])
 
 
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """What goes wrong is said in one sentence, and the status is 1."""
+    try:
+        yield
+    except TradingSystemError as error:
+        raise click.ClickException(error.message) from error
+    except sqlite3.Error as error:  # locked, or the disk is full
+        raise click.ClickException(f"The database cannot be used now: {error}.") from error
+
+
 def _ready() -> tuple[Services, KlineStore]:
     """The services, their database up to date."""
     app = services()
-    try:
+    with _one_sentence():
         app.database.upgrade()
-    except TradingSystemError as error:
-        raise click.ClickException(error.message) from error
     return app, KlineStore(app.database)
 
 
 def _coin(app: Services, symbol: str) -> Coin:
-    try:
+    with _one_sentence():
         return coins.get(app.database.connection, symbol)
-    except TradingSystemError as error:
-        raise click.ClickException(error.message) from error
 
 
 def _coins(app: Services, symbols: str) -> list[Coin]:
@@ -88,8 +98,9 @@ def import_klines(places: tuple[str, ...]) -> None:
     failed = 0
     for place in tqdm(found, unit="file", disable=None):
         try:
-            tqdm.write(_import_one(app, store, place))
-        except TradingSystemError as error:
+            with _one_sentence():
+                tqdm.write(_import_one(app, store, place))
+        except click.ClickException as error:
             failed += 1
             tqdm.write(f"Error: {error.message}", file=sys.stderr)
     if failed:
@@ -124,7 +135,7 @@ def sync_klines(symbols: str, interval: str, start: int, end: int | None) -> Non
     syncing = KlineSync(app.database, app.data_aggregator)
     stop = app.clock.now_ms() if end is None else end
     failed = 0
-    try:
+    with _one_sentence():
         bars = syncing.bars(step, start, stop)
         with tqdm(total=bars * len(chosen), unit="bar", unit_scale=True, disable=None) as bar:
             for coin in chosen:
@@ -134,8 +145,6 @@ def sync_klines(symbols: str, interval: str, start: int, end: int | None) -> Non
                 if synced.failure is not None:
                     words = f"{synced.unanswered_bars:,} bars of {coin.symbol} could not be had: "
                     tqdm.write(f"Error: {words}{synced.failure.message}", file=sys.stderr)
-    except TradingSystemError as error:
-        raise click.ClickException(error.message) from error
     if failed:
         click.echo("Run the same command again to go on.", err=True)
         sys.exit(1)
@@ -176,11 +185,8 @@ def export_klines(
     if target.exists():
         raise click.ClickException(f"{target} is there already.")
     source = source or app.data_aggregator.kline_source_name()
-    try:
-        with tqdm(unit="bar", unit_scale=True, disable=None, leave=False) as bar:
-            bars = export(store, chosen, source, Interval(interval), start, end, target, bar.update)
-    except TradingSystemError as error:
-        raise click.ClickException(error.message) from error
+    with _one_sentence(), tqdm(unit="bar", unit_scale=True, disable=None, leave=False) as bar:
+        bars = export(store, chosen, source, Interval(interval), start, end, target, bar.update)
     click.echo(f"{target}: {bars:,} candles of {chosen.symbol}")
 
 
@@ -193,12 +199,10 @@ def list_gaps(symbols: str | None, interval: str | None) -> None:
     chosen = None if symbols is None else {coin.id for coin in _coins(app, symbols)}
     by_id = {c.id: c for c in coins.list_coins(app.database.connection, is_active=None)}
     total = 0
-    try:
+    with _one_sentence():
         for key in store.series_keys():
             if (chosen is None or key.coin_id in chosen) and interval in (None, key.interval):
                 total += _show_gaps(store, by_id[key.coin_id], key.source, key.interval)
-    except TradingSystemError as error:
-        raise click.ClickException(error.message) from error
     if not total:
         click.echo("There are no gaps.")
 
@@ -231,17 +235,12 @@ def archive_klines(before: int, symbols: str | None, interval: str | None) -> No
     chosen = None if symbols is None else {coin.symbol for coin in _coins(app, symbols)}
     root = archive_root(app.config.KLINE_ARCHIVE_URL, app.database)
     archiver = KlineArchiver(app.database, store, root)
-    moved = months = 0
-    try:
+    moved = 0
+    with _one_sentence():
         archiver.clean()
-        for month in tqdm(
-            list(archiver.months(before, chosen, interval)), unit="month", disable=None
-        ):
+        months = list(archiver.months(before, chosen, interval))
+        for month in tqdm(months, unit="month", disable=None):
             moved += archiver.archive(month)
-            months += 1
         before_bytes, after_bytes = app.database.shrink()
-    except TradingSystemError as error:
-        click.echo(f"{moved:,} candles of {months} months have moved.", err=True)
-        raise click.ClickException(error.message) from error
-    click.echo(f"{moved:,} candles of {months} months have moved to {root}.")
+    click.echo(f"{moved:,} candles of {len(months)} months have moved to {root}.")
     click.echo(f"The database had {before_bytes:,} bytes and has {after_bytes:,}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -211,9 +212,23 @@ def test_an_archive_that_cannot_be_written_says_so(stored: Flask, services: Serv
     done = run(stored, "archive", "--before", "2024-03-01")
     assert done.exit_code == 1
     assert "archive of candles" in done.output
-    assert "0 candles of 0 months have moved." in done.output
     count = services.database.connection.execute("SELECT COUNT(*) FROM klines").fetchone()[0]
     assert count == 957 + 24
+
+
+def test_a_database_that_another_holds_is_one_sentence(
+    stored: Flask, services: Services, tmp_path: Path
+):
+    services.database.connection.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(services.database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for words in (
+        ["import", tmp_path / "ETHUSDT-1h-2024.csv"],
+        ["archive", "--before", "2024-03-01"],
+    ):
+        done = run(stored, *words)
+        assert (done.exit_code, "The database cannot be used now" in done.output) == (1, True)
+    other.close()
 
 
 def test_a_broken_file_stores_nothing(app: Flask, services: Services, tmp_path: Path):

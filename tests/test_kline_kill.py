@@ -22,7 +22,7 @@ from repositories import coins, kline_archives, klines
 from repositories.klines import KlineKey
 
 ROOT = Path(__file__).parent.parent
-KILLS = int(os.environ.get("KILLS", "20")) // 4
+KILLS = int(os.environ.get("KILLS", "20")) // 5
 LONGEST_LIFE_SECONDS = 0.5
 IMPORTED = ("BTC", "ETH")
 
