@@ -157,7 +157,9 @@ class BacktestJobs:
         for symbol in resolved.coins:
             coin = coins.get(connection, symbol)
             fingerprint.append(
-                store.fingerprint(coin, resolved.source, resolved.interval, resolved.end_ms)
+                store.fingerprint(
+                    coin, resolved.source_of(symbol), resolved.interval, resolved.end_ms
+                )
             )
         return resolved.hash_with(fingerprint, VERSION)
 
@@ -177,9 +179,12 @@ class BacktestJobs:
         try:
             record = backtests.get(self._database.connection, backtest_id)
             resolved = ResolvedBacktest.model_validate(record.config)
-            instruments = self._prepare(backtest_id, resolved)
+            resolved = self._with_bars(backtest_id, resolved)
+            instruments = self._instruments(resolved)
             with self._database.transaction() as connection:
-                backtests.set_hash(connection, backtest_id, self._hash(resolved))
+                backtests.set_config(
+                    connection, backtest_id, resolved.model_dump(mode="json"), self._hash(resolved)
+                )
             self._run_in_worker(backtest_id, instruments)
         except Cancelled:
             return  # by its owner, or by the end of the process: then it is run again
@@ -190,13 +195,22 @@ class BacktestJobs:
             self._fail(backtest_id, "internal_error", f"{type(error).__name__}: {error}")
         self._publish(backtest_id)
 
-    def _prepare(self, backtest_id: int, resolved: ResolvedBacktest) -> dict[str, Instrument]:
-        """Bring the bars into the store; the venue's rules for those coins that have any."""
+    def _with_bars(self, backtest_id: int, resolved: ResolvedBacktest) -> ResolvedBacktest:
+        """The run when its bars are in the store, with the sources that they are from."""
         trader = make_trader(resolved.trader, resolved.coins, resolved.params)
         warmup_start_ms = resolved.warmup_start_ms(trader.history_bars)
+        sources = {}
         for symbol in resolved.coins:
             coin = coins.get(self._database.connection, symbol)
-            self._fetch(coin, resolved, warmup_start_ms, lambda _: self._go_on(backtest_id))
+            source = self._fetch(
+                coin, resolved, warmup_start_ms, lambda _: self._go_on(backtest_id)
+            )
+            if source != resolved.source:
+                sources[symbol] = source
+        return resolved.model_copy(update={"sources": sources})
+
+    def _instruments(self, resolved: ResolvedBacktest) -> dict[str, Instrument]:
+        """The venue's rules for those coins that have any."""
         if not resolved.lot_rounding:
             return {}
         try:
@@ -216,8 +230,11 @@ class BacktestJobs:
         resolved: ResolvedBacktest,
         warmup_start_ms: int,
         progress: Callable[[float], None],
-    ) -> None:
-        """Raises SourceUnavailable when too much of the range itself cannot be had."""
+    ) -> str:
+        """Whose bars of the coin there are.
+
+        Raises SourceUnavailable when too much of the range itself cannot be had.
+        """
         interval = resolved.interval
         history = self._data_aggregator.fetch_history(
             coin, interval, resolved.start_ms, resolved.end_ms, progress
@@ -232,8 +249,9 @@ class BacktestJobs:
                     code="no_data",
                 )
         self._data_aggregator.fetch_history(
-            coin, interval, warmup_start_ms, resolved.start_ms, progress
+            coin, interval, warmup_start_ms, resolved.start_ms, progress, source=history.source
         )
+        return history.source
 
     def _run_in_worker(self, backtest_id: int, instruments: Mapping[str, Instrument]) -> None:
         self._go_on(backtest_id)
@@ -341,7 +359,7 @@ def _report(
     for symbol in resolved.coins:
         coin = coins.get(database.connection, symbol)
         history[symbol] = store.read(
-            coin, resolved.source, resolved.interval, first_ms, resolved.end_ms
+            coin, resolved.source_of(symbol), resolved.interval, first_ms, resolved.end_ms
         )
     engine = BacktestEngine(
         trader,

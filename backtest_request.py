@@ -123,9 +123,16 @@ class ResolvedBacktest(BacktestTerms):
     coins: list[str]
     risk: str = Field(description="A profile's name, or JSON of one with limits of its own")
     source: str
+    sources: dict[str, str] = Field(
+        default_factory=dict, description="Of coins whose candles are not from `source`"
+    )
     weights: dict[str, float] = Field(
         default_factory=dict, description="The pool's weights: coins without one have 1"
     )
+
+    def source_of(self, symbol: str) -> str:
+        """Where a coin's candles are from."""
+        return self.sources.get(symbol, self.source)
 
     @property
     def start_ms(self) -> int:

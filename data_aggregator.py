@@ -165,12 +165,14 @@ class MultiSourceDataAggregator:
         start_ms: int,
         end_ms: int,
         progress: Callable[[float], None] | None = None,
+        source: str | None = None,
     ) -> History:
         """Bring the closed bars with start_ms ≤ open_time < end_ms into the store.
 
-        Of the first source that answers for all of them: see `KlineRouting.fetch_history`.
+        Of the first source that answers for all of them, or of `source` alone: see
+        `KlineRouting.fetch_history`.
         """
-        return self._klines.fetch_history(coin, interval, start_ms, end_ms, progress)
+        return self._klines.fetch_history(coin, interval, start_ms, end_ms, progress, source)
 
     def kline_source_name(self) -> str:
         """The source whose klines come first."""

@@ -139,28 +139,32 @@ class KlineRouting:
         start_ms: int,
         end_ms: int,
         progress: Progress | None = None,
+        source: str | None = None,
     ) -> History:
         """Bring the closed bars with start_ms ≤ open_time < end_ms into the store.
 
         Of the first source that has them all; else of the first there is, as far as it answers.
+        `source` names the only one that is asked.
         """
         first = interval.ceil(start_ms)
         stop = min(end_ms, interval.floor(self._clock.now_ms()))
-        venues = self._venues(coin, interval)
+        venues = [venue for venue in self._venues(coin, interval) if source in (None, venue.name)]
         failures: list[SourceError] = []
         for venue in venues:
             failure = self._fill(venue, first, stop, progress, is_history=True)
             if failure is None:
                 return History(venue.name, 0, None)
             failures.append(failure)
-        name = venues[0].name if venues else self.first_source()
+        name = venues[0].name if venues else source or self.first_source()
         unknown = self._store.missing(coin, name, interval, first, stop)
         bars = sum(-(-(end - start) // interval.milliseconds) for start, end in unknown)
         if not failures:
             if not unknown:
                 return History(name, 0, None)
             failures = [SourceUnavailable(f"No source of klines lists {coin.symbol}.")]
-        failure = failures[0] if len(failures) == 1 else all_failed(f"{coin.symbol}", failures)
+        failure = (
+            failures[0] if len(failures) == 1 else all_failed(f"candles of {coin.symbol}", failures)
+        )
         return History(name, bars, failure)
 
     def first_source(self) -> str:

@@ -115,10 +115,13 @@ def requeue(connection: sqlite3.Connection, backtest_id: int) -> None:
     )
 
 
-def set_hash(connection: sqlite3.Connection, backtest_id: int, config_hash: str) -> None:
+def set_config(
+    connection: sqlite3.Connection, backtest_id: int, config: Mapping[str, Any], config_hash: str
+) -> None:
     """Store what the run comes to now that its bars are there."""
     connection.execute(
-        "UPDATE backtests SET config_hash = ? WHERE id = ?", (config_hash, backtest_id)
+        "UPDATE backtests SET config = ?, config_hash = ? WHERE id = ?",
+        (json.dumps(config), config_hash, backtest_id),
     )
 
 

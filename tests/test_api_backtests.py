@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from config import Config
 from domain import HOUR_MS
+from exchange_simulator.server import SimulatorServer
 from routes.services import EXTENSION
 from timestamps import parse_time_ms
 
@@ -355,3 +356,22 @@ def test_a_run_that_is_cancelled_while_its_bars_are_fetched_ends_there(
     assert run_id == 1
     assert len(asked) == 3
     assert client.get("/api/backtests/1").json["status"] == "cancelled"
+
+
+def test_a_run_takes_its_candles_from_the_next_exchange_when_the_first_is_out(
+    app: Flask, simulator: SimulatorServer
+):
+    terms = {
+        "trader": "buy_and_hold", "coins": ["BTC", "ZEC"], "interval": "1h",
+        "start_date": "2024-05-20", "end_date": "2024-05-21", "wait": True,
+    }  # fmt: skip
+    fault = simulator.faults.switch_on("binance", "down")
+    try:
+        failed = app.test_client().post("/api/backtest/run", json=terms)
+        report = run(app.test_client(), **terms | {"coins": ["BTC"]})
+    finally:
+        simulator.faults.switch_off(fault)
+    assert failed.json["code"] == "no_data"  # OKX has no ZEC
+    assert report["config"]["sources"] == {"BTC": "okx"}
+    assert report["data"]["source"] == "okx"
+    assert report["data"]["coins"]["BTC"]["bars"] == 48

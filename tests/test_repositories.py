@@ -495,8 +495,10 @@ def test_a_run_goes_from_the_queue_to_its_report(connection: sqlite3.Connection,
     assert backtests.start(connection, backtest_id, NOW_MS + 1)
     assert not backtests.start(connection, backtest_id, NOW_MS + 2)  # somebody else has it
     backtests.set_progress(connection, backtest_id, 0.5)
-    backtests.set_hash(connection, backtest_id, "hash with its bars")
+    found = CONFIG | {"sources": {"BTC": "okx"}}
+    backtests.set_config(connection, backtest_id, found, "hash with its bars")
     running = backtests.get(connection, backtest_id)
+    assert running.config == found
     assert (running.status, running.progress, running.started_at) == ("running", 0.5, NOW_MS + 1)
     assert backtests.find_done(connection, "hash with its bars") == []
     backtests.finish(connection, backtest_id, REPORT, NOW_MS + 3)
