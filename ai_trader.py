@@ -8,6 +8,7 @@ limit of its budget, or while calls are stopped, it holds.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from domain import (
 from errors import InvalidInput, TradingSystemError
 from llm_budget import Budget, BudgetSpent, DailyBudget
 from llm_calls import CallsHalted, CallTerms, LLMCalls, OutputMode, RecordedAnswer
-from llm_client import LLMClient, LLMError
+from llm_client import LLMClient, LLMError, Message
 from prompt_market import INDICATOR_BARS
 from repositories import coins as coin_rows
 from repositories import conversations, instruments
@@ -76,6 +77,7 @@ class EnhancedAITrader:
         self._client_factory = client_factory
         self._may_call = may_call
         self._wall_clock = wall_clock
+        self.llm_ms = 0.0  # spent waiting for answers
 
     @property
     def history_bars(self) -> int:
@@ -129,7 +131,7 @@ class EnhancedAITrader:
         asked: Sequence[str],
     ) -> ParsedAnswer:
         """The decisions of the first answer, or of the second where it has to be sent back."""
-        first = calls.ask(prompt.messages, "decide")
+        first = self._answer(calls, prompt.messages, "decide")
         parsed = _read(first, read)
         errors = _errors_that_matter(parsed, asked)
         self._record(first, parsed, errors)
@@ -138,7 +140,7 @@ class EnhancedAITrader:
         said = {coin: error.message for coin, error in errors.items()}
         again = repair_messages(prompt, first.answer.text, said, self.params.language)
         try:
-            second = calls.ask(again, "repair")
+            second = self._answer(calls, again, "repair")
         except (LLMError, BudgetSpent, CallsHalted):
             # What was clear in the first answer stands.
             return _usable(parsed)
@@ -146,6 +148,13 @@ class EnhancedAITrader:
         self._record(second, parsed, {WHOLE_ANSWER: parsed.errors[WHOLE_ANSWER]}
                      if WHOLE_ANSWER in parsed.errors else {})  # fmt: skip
         return _usable(parsed)
+
+    def _answer(self, calls: LLMCalls, messages: Sequence[Message], purpose: str) -> RecordedAnswer:
+        began = time.perf_counter()
+        try:
+            return calls.ask(messages, purpose)
+        finally:
+            self.llm_ms += (time.perf_counter() - began) * 1000
 
     def _record(
         self, recorded: RecordedAnswer, parsed: ParsedAnswer, errors: Mapping[str, AnswerError]
@@ -236,23 +245,6 @@ def make_ai_trader(
     return EnhancedAITrader(
         model, terms, cycle_id, database, client_factory, may_call, wall_clock or SystemClock()
     )
-
-
-def preview(
-    model: TradingModel,
-    coins: Sequence[str],
-    database: Database,
-    market_state: MarketState,
-    portfolio: Portfolio,
-    account_info: AccountInfo,
-) -> Prompt:
-    """Exactly what would be sent for `model` now, stored or not; nothing is asked of a provider."""
-
-    def no_client(provider_id: int) -> LLMClient:
-        raise AssertionError("a preview asks nothing")
-
-    trader = make_ai_trader(model, coins, None, database, no_client, lambda: False)
-    return trader.prompt(market_state, portfolio, account_info)
 
 
 def _read(recorded: RecordedAnswer, read: Callable[[str], ParsedAnswer]) -> ParsedAnswer:
