@@ -107,9 +107,9 @@ def keys(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
     while True:
         row = connection.execute(
             "SELECT coin_id, source, interval FROM klines "
-            "WHERE (coin_id, source, interval) > (?, ?, ?) "
-            "ORDER BY coin_id, source, interval LIMIT 1",
-            last,
+            "WHERE (coin_id, source, interval, open_time) > (?, ?, ?, ?) "
+            "ORDER BY coin_id, source, interval, open_time LIMIT 1",
+            (*last, LATEST_MS),
         ).fetchone()
         if row is None:
             return found
