@@ -14,7 +14,7 @@ from typing import Any
 
 from binance import AsyncClient, BinanceSocketManager
 from binance.exceptions import ReadLoopClosed
-from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate, SingleBucketFactory
+from pyrate_limiter import Duration, Rate
 from websockets.exceptions import WebSocketException
 
 from domain import Interval, Ticker
@@ -25,6 +25,7 @@ from stream_messages import (
     Channel,
     Heard,
     Json,
+    RequestPace,
     StreamLost,
     day_change,
     in_batches,
@@ -40,7 +41,7 @@ MESSAGES_A_SECOND = 3  # the venue closes a connection at more than 5, pings and
 # Those that wait to be read: many, since at more than that the SDK's socket ends.
 WAITING_MESSAGES = 10_000
 OPEN_SECONDS = 4.0
-READ_SECONDS = 1.0  # how long the SDK waits for a text before it looks whether it should end
+READ_SECONDS = 0.2  # how long the SDK waits for a text before it looks whether it should end
 
 UNREADABLE = {"e": "unreadable"}  # stands for a text that is not JSON
 
@@ -53,11 +54,7 @@ class BinanceStream:
         self._client: AsyncClient | None = None
         self._socket: Any = None  # the SDK's, which has no types
         self._requests = 0
-        self._limiter = Limiter(
-            SingleBucketFactory(
-                InMemoryBucket([Rate(MESSAGES_A_SECOND, Duration.SECOND)]), schedule_leak=False
-            )
-        )
+        self._pace = RequestPace(Rate(MESSAGES_A_SECOND, Duration.SECOND))
 
     async def open(self, channels: Collection[Channel]) -> None:
         """Connect with the first channels in the address, and ask for the rest."""
@@ -105,7 +102,7 @@ class BinanceStream:
 
     async def _request(self, method: str, channels: Collection[Channel]) -> None:
         for batch in in_batches(channels, STREAMS_A_MESSAGE):
-            await self._limiter.try_acquire_async(SOURCE)
+            await self._pace.wait()
             self._requests += 1
             names = [stream_name(channel) for channel in batch]
             request = {"method": method, "params": names, "id": self._requests}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 import certifi
 import websockets
 from okx.websocket.WsPublicAsync import WsPublicAsync
-from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate, SingleBucketFactory
+from pyrate_limiter import Duration, Rate
 from websockets.exceptions import WebSocketException
 
 import okx_answers
@@ -29,6 +29,7 @@ from stream_messages import (
     Heard,
     Json,
     Message,
+    RequestPace,
     StreamedBar,
     StreamLost,
     in_batches,
@@ -57,16 +58,8 @@ class OkxStream:
         self._url = url
         self._client: WsPublicAsync | None = None
         self._hear: Callable[[Heard], None] | None = None
-        self._limiter = Limiter(
-            SingleBucketFactory(
-                InMemoryBucket(
-                    [
-                        Rate(MESSAGES_A_SECOND, Duration.SECOND),
-                        Rate(MESSAGES_AN_HOUR, Duration.HOUR),
-                    ]
-                ),
-                schedule_leak=False,
-            )
+        self._pace = RequestPace(
+            Rate(MESSAGES_A_SECOND, Duration.SECOND), Rate(MESSAGES_AN_HOUR, Duration.HOUR)
         )
 
     @classmethod
@@ -124,7 +117,7 @@ class OkxStream:
     async def _request(self, operation: str, channels: Collection[Channel]) -> None:
         assert self._client is not None  # it has been opened
         for batch in in_batches(channels, CHANNELS_A_MESSAGE):
-            await self._limiter.try_acquire_async(SOURCE)
+            await self._pace.wait()
             try:
                 await self._client.send(operation, [channel_argument(each) for each in batch])
             except (OSError, WebSocketException) as error:

@@ -23,11 +23,11 @@ from pushed_prices import PushedPrices
 from stream_supervisor import StreamState
 
 LONGEST_PAUSE_SECONDS = 60.0
-DELIVERY_PAUSE_SECONDS = 0.2  # prices that come in between are delivered together
+DELIVERY_PAUSE_SECONDS = 0.1  # prices that come in between are delivered together
 PUBLISH_PAUSE_SECONDS = 0.5  # pages are told at most so often
 CONFIRM_SECONDS = 1.0
 # A price that a stream covers is asked for over REST at this age: its source may be doubted.
-COVERED_AGE_SECONDS = 4.0
+COVERED_AGE_SECONDS = 2.5
 # Pages are also told prices that stand still, so that they know them to be fresh.
 REPEAT_SECONDS = 4.0
 

@@ -15,7 +15,7 @@ from price_age import StuckSource, without_old
 from stream_supervisor import StreamState
 
 EXAMINE_SECONDS = 1.0
-ALIVE_SECONDS = 3.0  # a stream that has said nothing for so long confirms no price
+ALIVE_SECONDS = 3.0  # a stream that has said nothing for so long covers no price
 # A coin that has not traded for so long is not covered any more: its stream may be broken.
 CONFIRMED_FOR_SECONDS = 60.0
 
@@ -59,12 +59,11 @@ class PushedSource:
             return {}
         return young
 
-    def quiet(self, state: StreamState, wall_ms: int, now: float) -> list[str]:
-        """The coins that have not traded lately, if the stream says that it would tell."""
+    def quiet(self, state: StreamState, now: float) -> list[str]:
+        """The coins that have not traded lately, if the stream would have told."""
         garbled = state.dropped != self._dropped  # perhaps it was their price
         self._dropped = state.dropped
-        is_alive = wall_ms - (state.last_message_ms or 0) < 1000 * ALIVE_SECONDS
-        return list(self.covered(now)) if is_alive and not garbled else []
+        return [] if garbled else list(self.covered(now))
 
     def covered(self, now: float) -> set[str]:
         """The coins that it has told of lately."""
@@ -127,15 +126,16 @@ class PushedPrices:
     def confirm(self) -> bool:
         """Prices of coins that do not trade are as good as new while their stream lives.
 
-        Returns whether a stream has been lost since the last time.
+        Returns whether one that had brought prices has been lost, or has said nothing for seconds.
         """
         now, wall_ms, lost = time.monotonic(), self._wall_clock.now_ms(), False
         for state in self._streams.states():
             source = self._sources.get(state.name)
             if source is None:
                 continue
-            if self._streams.has_tickers(state.name):
-                self._latest.confirm(state.name, source.quiet(state, wall_ms, now))
+            is_alive = wall_ms - (state.last_message_ms or 0) < 1000 * ALIVE_SECONDS
+            if self._streams.has_tickers(state.name) and is_alive:
+                self._latest.confirm(state.name, source.quiet(state, now))
             else:
                 lost = lost or bool(source.heard)
                 source.heard.clear()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from pyrate_limiter import InMemoryBucket, Limiter, Rate, SingleBucketFactory
 
 from domain import Interval, Kline, Ticker
 from errors import SourceUnavailable
 from kline_validation import is_decimal
 from source_answers import bar_of, is_time, sound_klines
+
+LOOK_AGAIN_SECONDS = 0.05
 
 Json = Any
 
@@ -55,6 +60,20 @@ GARBAGE = Heard(dropped=1)
 
 class StreamLost(SourceUnavailable):
     """A connection that cannot be opened, or that has ended."""
+
+
+class RequestPace:
+    """Lets requests to a venue out no faster than `rates` of a well-kept limiter."""
+
+    def __init__(self, *rates: Rate):
+        bucket = InMemoryBucket(list(rates))
+        # Its items are few: a connection lives a day.
+        self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+
+    async def wait(self) -> None:
+        """Until the next request may go. The waiting is ours: the limiter's cannot be cancelled."""
+        while not await self._limiter.try_acquire_async(blocking=False):
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 class StreamConnection(Protocol):
