@@ -26,6 +26,7 @@ from exchange_simulator.server import SimulatorServer
 from ledger_audit import audit
 from repositories import coins, models, pools
 from routes.services import EXTENSION, Services
+from trading_engine import FILL_PRICE_AGE_SECONDS
 
 COINS = ("BTC", "ETH", "SOL", "PEPE", "DOGE")
 MODELS = 10
@@ -92,6 +93,7 @@ class FaultArena:
         self.clock = clock
         self.failures: list[str] = []
         self._ended = threading.Event()
+        self._trading = threading.Lock()
         self._thread = threading.Thread(target=self._trade, name="restless-models")
         self._models = [add_model(services, number) for number in range(MODELS)]
 
@@ -105,7 +107,8 @@ class FaultArena:
         self.exchange.faults.switch_on(
             scenario.venue, scenario.fault, channel=scenario.channel, **scenario.params
         )
-        self.clock.ahead_ms += scenario.jump_ms
+        if scenario.jump_ms:
+            self._jump(scenario.jump_ms)
         began = time.monotonic()
         good_after, served_by = (None, "") if scenario.blinds else self._good_price(patience)
         time.sleep(max(0.0, began + seconds - time.monotonic()))
@@ -127,6 +130,12 @@ class FaultArena:
             ),
             list(self.failures),
         )
+
+    def _jump(self, jump_ms: int) -> None:
+        """Put the market forward; nobody trades until what was known before is too old to use."""
+        with self._trading:
+            self.clock.ahead_ms += jump_ms
+            time.sleep(FILL_PRICE_AGE_SECONDS)
 
     def _good_price(self, patience: float) -> tuple[float | None, str]:
         """Seconds until every coin has a fresh and true price that came from now on; its source."""
@@ -181,7 +190,7 @@ class FaultArena:
     def _trade(self) -> None:
         while not self._ended.is_set():
             for model_id in self._models:
-                with suppress(Conflict):
+                with suppress(Conflict), self._trading:
                     report = self.services.desk.engine(model_id).execute_trading_cycle()
                     if report.cycle.error_code in ("internal_error", "trader_error"):
                         self.failures.append(f"cycle: {report.cycle.error}")
