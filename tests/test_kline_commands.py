@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
@@ -13,11 +14,13 @@ from flask import Flask
 from test_binance_archive import START_MS, hourly_rows, row, write
 from test_kline_import import serving
 
+from backtest_jobs import run_stored_backtest
+from backtest_request import BacktestRequest
 from domain import DAY_MS, HOUR_MS, Interval
 from errors import SourceUnavailable
 from kline_store import KlineStore
 from kline_sync import Synced
-from repositories import coins
+from repositories import backtests, coins
 from routes.services import EXTENSION, Services
 
 
@@ -237,3 +240,25 @@ def test_a_broken_file_stores_nothing(app: Flask, services: Services, tmp_path: 
     assert done.exit_code == 1
     assert "line 301" in done.output
     assert services.database.connection.execute("SELECT COUNT(*) FROM klines").fetchone()[0] == 0
+
+
+def test_a_backtest_on_archived_candles_is_the_one_on_stored_ones(
+    stored: Flask, services: Services
+):
+    request = BacktestRequest(
+        trader="ma_cross", coins=["BTC"], start_date="2024-01-02", end_date="2024-02-08"
+    )
+    resolved = services.backtests._resolve(request)
+
+    def report() -> Any:
+        database = services.database
+        with database.transaction() as connection:
+            number = backtests.add(connection, resolved.model_dump(mode="json"), "x", None, 0)
+            backtests.start(connection, number, 0)
+        assert run_stored_backtest(database.path, number, {}) is None
+        return backtests.get(database.connection, number, with_report=True).report
+
+    before = report()
+    assert before
+    assert run(stored, "archive", "--before", "2024-03-01").exit_code == 0
+    assert report() == before
