@@ -109,6 +109,6 @@ export function openButton() {
   return element(
     'div',
     {},
-    element('button', { type: 'button', class: 'button button-small', 'data-open': true, 'data-testid': 'open-details' }, t('Open')),
+    element('button', { type: 'button', class: 'button button-small', 'data-open': true, 'data-testid': 'open-details' }, t('Show details')),
   );
 }

@@ -41,7 +41,7 @@ class Demo:
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """`make demo`: five models on a market that runs 30 times as fast as real time."""
+    """`make demo`: seven models on a market that runs 30 times as fast as real time."""
     started_at = time.monotonic()
     with demo_server(tmp_path_factory.mktemp("demo") / "demo.db") as server:
         yield Demo(server.address, started_at)
@@ -66,6 +66,7 @@ def app_address(exchange: RunningServer, tmp_path_factory: pytest.TempPathFactor
         "COINGECKO_API_URL": f"{exchange.address}/coingecko",
         "SOURCE_TIMEOUT_SECONDS": "2",
         "PRICE_POLL_SECONDS": "0.5",
+        "LOCAL_PROVIDERS": "on",
         "MARKET": "demo",
         "PORT": "0",
     }
