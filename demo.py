@@ -1,4 +1,7 @@
-"""`python -m demo`: the whole app on the simulated exchange, with five models trading.
+"""`python -m demo`: the whole app on the simulated exchange, with seven models trading.
+
+Two of them ask language models, which are simulated as well, so that prompts, answers and what risk
+makes of them are there to be seen without a key.
 
 The market runs faster than real time, and goes on where it was when the demo is started again.
 The environment may name another database (DEMO_DATABASE_PATH), PORT and DEMO_CLOCK_SPEED.
@@ -20,8 +23,10 @@ from app import create_app
 from clock import SystemClock
 from config import Config, MarketKind
 from database import Database
-from domain import MINUTE_MS, Interval, TradingModel
-from repositories import books, coins, models, pools
+from domain import MINUTE_MS, Interval, TokenPrices, TradingModel
+from exchange_simulator.llm_answers import BOLD, MODELS, THINKER
+from repositories import books, coins, models, pools, providers
+from repositories.providers import Provider
 from routes.services import EXTENSION, Services
 from server import serve
 from timestamps import iso_utc
@@ -31,6 +36,10 @@ SEED = 7
 SPEED = 30.0  # a minute of the market in two seconds
 SCRIPT_DAYS = 30
 SCRIPT_STEP_MINUTES = 20
+PROVIDER = "Simulated LLM"
+PROVIDER_KEY = "sk-simulated-no-secret"
+LLM_CYCLE_MINUTES = 5
+LLM_CALLS_A_DAY = 4000  # of real time; at thirty times its pace a cycle comes every ten seconds
 
 
 def main() -> int:
@@ -53,9 +62,10 @@ def main() -> int:
             DEMO_CLOCK_WALL_START_MS=wall_ms,
             DEMO_CLOCK_SPEED=speed,
             PRICE_POLL_SECONDS=1.0,
+            LOCAL_PROVIDERS="on",
         )
         app = create_app(config)
-        add_models(app.extensions[EXTENSION])
+        add_models(app.extensions[EXTENSION], f"{address}/llm/v1")
         serve(app)
     return 0
 
@@ -90,18 +100,57 @@ def _last_seen_ms(path: Path) -> int:
     return latest or 0
 
 
-def add_models(services: Services) -> None:
-    """The five models of the demo, where there are no models yet."""
+def add_models(services: Services, llm_url: str) -> None:
+    """The models of the demo, where there are no models yet; their provider, where it is now."""
     database = services.database
     database.upgrade()
+    provider_id = _provider_at(services, llm_url)
     if models.list_models(database.connection, include_archived=True):
         return
     now_ms = services.clock.now_ms()
-    for model, symbols in _sample_models(now_ms):
+    for model, symbols in [*_sample_models(now_ms), *_llm_models(provider_id)]:
         with database.transaction() as connection:
             stored = models.add(connection, model, now_ms)
             pool = [coins.get(connection, symbol) for symbol in symbols]
             pools.replace_members(connection, stored.id, pool, now_ms)
+
+
+def _provider_at(services: Services, llm_url: str) -> int:
+    """The simulated provider's id; its port is another one at every start."""
+    now_ms = services.clock.now_ms()
+    prices = TokenPrices(Decimal("0.27"), Decimal("1.10"), Decimal("0.07"))
+    with services.database.transaction() as connection:
+        for known in providers.list_providers(connection):
+            if known.name == PROVIDER:
+                providers.update(connection, replace(known, api_url=llm_url), now_ms)
+                return known.id
+        provider = Provider(
+            PROVIDER, llm_url, services.secrets.seal(PROVIDER_KEY), MODELS,
+            dict.fromkeys(MODELS, prices),
+        )  # fmt: skip
+        return providers.add(connection, provider, now_ms).id
+
+
+def _llm_models(provider_id: int) -> list[tuple[TradingModel, list[str]]]:
+    """Two that ask a language model: one thinks aloud, the other asks now and then for too much."""
+    common = {"history_bars": 12, "daily_calls": LLM_CALLS_A_DAY}
+    hybrid = common | {"advice": "ma_cross", "advice_params": {"fast": 5, "slow": 20}}
+    thinker = TradingModel(
+        "LLM with advice", "ai", Decimal(10_000), Interval.M1, LLM_CYCLE_MINUTES, "balanced", hybrid,
+        provider_id=provider_id, model_name=THINKER,
+        prompt="Trade with the trend, and only where the strategy's signal does not speak against it.",
+    )  # fmt: skip
+    bold = replace(
+        thinker,
+        name="大模型（激进）",
+        model_name=BOLD,
+        params=common | {"language": "zh", "other_intervals": ["5m"]},
+        prompt="敢于下注，但要尊重风险限制。",
+    )
+    return [
+        (thinker, ["BTC", "ETH", "SOL", "XRP", "DOGE"]),
+        (bold, ["BTC", "ETH", "BNB", "PEPE", "LINK"]),
+    ]
 
 
 def _sample_models(now_ms: int) -> list[tuple[TradingModel, list[str]]]:

@@ -1,4 +1,4 @@
-"""The demo does what it is for: a minute after its start, five models trade on moving candles.
+"""The demo does what it is for: a minute after its start, seven models trade on moving candles.
 
 First of the modules by its name, so that the demo has just been started.
 """
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.e2e
 FIRST_MINUTE = 60
 
 
-def test_five_models_have_traded_within_a_minute(page: Page, demo: Demo):
+def test_seven_models_have_traded_within_a_minute(page: Page, demo: Demo):
     page.goto("/")
     expect_live(page)
-    expect(page.get_by_test_id("leaderboard-row")).to_have_count(5)
+    expect(page.get_by_test_id("leaderboard-row")).to_have_count(7)
 
     def all_traded() -> bool:
         return all(number(fees) > 0 for fees in column(page, "leaderboard", "Fees"))

@@ -1,4 +1,4 @@
-"""The dashboard, clicked through while five models trade."""
+"""The dashboard, clicked through while seven models trade."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def test_tables_sort_both_ways(dashboard: Page):
     heading.get_by_role("button").click()
     expect(heading).to_have_attribute("aria-sort", "descending")
     returns = [number(text) for text in column(dashboard, "leaderboard", "Return")]
-    assert len(returns) == 5
+    assert len(returns) == 7
     assert returns == sorted(returns, reverse=True)
     heading.get_by_role("button").click()
     expect(heading).to_have_attribute("aria-sort", "ascending")
