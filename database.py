@@ -62,6 +62,7 @@ class Database:
         self.clock = clock
         self._migrations = migrations
         self._threads = threading.local()
+        self._writing = threading.Lock()
 
     # --------------------------------------------------------------------------- connections
 
@@ -96,16 +97,27 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. The write lock is taken at once, so that what is read in it holds."""
+        """All or nothing. The write lock is taken at once, so that what is read in it holds.
+
+        Threads of this process wait in a row for it: SQLite has who waits sleep, up to a tenth of
+        a second at a time.
+        """
         connection = self.connection
-        connection.execute("BEGIN IMMEDIATE")
+        if connection.in_transaction:
+            raise sqlite3.OperationalError("cannot start a transaction within a transaction")
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_SECONDS):
+            raise sqlite3.OperationalError("database is locked")
         try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk has ended it already
-                connection.execute("ROLLBACK")
-            raise
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
+                raise
+        finally:
+            self._writing.release()
 
     @contextmanager
     def ledger_transaction(self) -> Iterator[sqlite3.Connection]:

@@ -212,6 +212,22 @@ class KlineSeries:
             self.last_is_open and stop == len(self),
         )
 
+    def followed_by(self, later: KlineSeries) -> KlineSeries:
+        """These bars and then `later` ones, which must begin after them."""
+        if not len(later):
+            return self
+        return KlineSeries(
+            self.interval,
+            np.concatenate((self.open_time, later.open_time)),
+            np.concatenate((self.open, later.open)),
+            np.concatenate((self.high, later.high)),
+            np.concatenate((self.low, later.low)),
+            np.concatenate((self.close, later.close)),
+            np.concatenate((self.volume, later.volume)),
+            self.source,
+            later.last_is_open,
+        )
+
     def between(self, start_ms: int, end_ms: int) -> KlineSeries:
         """Bars with start_ms ≤ open_time < end_ms."""
         first, last = np.searchsorted(self.open_time, [start_ms, end_ms])

@@ -12,6 +12,7 @@ from domain import Clock, CoinMarket, Interval, KlineSeries
 from errors import SourceError
 
 DECISION_PRICE_AGE_SECONDS = 1.0
+MOST_APPENDED = 10  # bars; after a longer pause all of them are read anew
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +89,33 @@ class MarketSnapshots:
         before = self._known.get((coin, interval))
         wanted = max(bars, before.asked if before is not None else 0)
         try:
-            answer = self._data_aggregator.get_klines(coin, interval, limit=wanted)
+            series = None if before is None else self._continued(coin, before, wanted, forming)
+            if series is None:
+                answer = self._data_aggregator.get_klines(coin, interval, limit=wanted)
+                series = None if answer.stale else answer.series
         except SourceError as error:
             log.warning("no klines of %s: %s", coin, error.message)
             return
-        if not answer.stale:
-            self._known[coin, interval] = _Known(answer.series, forming, wanted)
+        if series is not None:
+            self._known[coin, interval] = _Known(series, forming, wanted)
+
+    def _continued(
+        self, coin: str, before: _Known, wanted: int, forming: int
+    ) -> KlineSeries | None:
+        """What was known and the bars since; None where it has to be read anew."""
+        known = before.series
+        closed_since = (forming - before.forming) // known.interval.milliseconds
+        if wanted > before.asked or not 0 < closed_since <= MOST_APPENDED or not len(known):
+            return None
+        answer = self._data_aggregator.get_klines(coin, known.interval, limit=closed_since + 1)
+        newest = answer.series
+        if answer.stale or newest.source != known.source or not len(newest):
+            return None
+        first, last = newest.bar(0), known.bar(-1)
+        if (first.open_time, first.close) != (last.open_time, last.close):
+            return None  # with a gap, or corrected since
+        joined = known.followed_by(newest.slice(1, len(newest)))
+        return joined.slice(max(0, len(joined) - wanted), len(joined))
 
     def _lock(self, interval: Interval) -> threading.Lock:
         with self._locks_lock:
