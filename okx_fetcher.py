@@ -29,6 +29,7 @@ from okx_answers import VENUE
 from rate_limiter import Limit, RateLimiter
 from source_answers import (
     BAD_KEY,
+    LATEST_MS,
     UNKNOWN_SYMBOL,
     Json,
     check_limit,
@@ -77,6 +78,8 @@ RECENT_ROWS_A_PAGE = 300
 HISTORY_ROWS_A_PAGE = 100
 # `candles` has the latest 1,440 bars by the venue's clock; by ours, some fewer are safe.
 RECENT_BARS = 1400
+
+ALL_WEEKS = 5000  # more than there have been
 
 # OKX's error codes.
 SUCCESS = "0"
@@ -143,6 +146,7 @@ class OKXDataFetcher(VenueFetcher):
         if any(key) and not all(key):
             raise InvalidInput("OKX's API key, secret key and passphrase go together.")
         check_keys(VENUE, key)
+        self._first_weeks: dict[str, int] = {}  # by symbol: a listing does not change
         self._secrets = [part for part in key if part]
         self._client = self._new_client(domain or PUBLIC_HOST, timeout_seconds)
 
@@ -231,7 +235,7 @@ class OKXDataFetcher(VenueFetcher):
         """Rows from `start_ms` on, up to the end or until there are `limit`.
 
         OKX pages backward alone, so the range is walked in windows that a page can hold. Over
-        times without bars (before a listing) they double; one that may hold more than its page
+        times without bars they double, from the listing on; one that may hold more than its page
         is halved until the first bars are found.
         """
         step, growth, is_doubling, rows = candles.interval.milliseconds, 1, True, list[Json]()
@@ -251,9 +255,20 @@ class OKXDataFetcher(VenueFetcher):
             start_ms = until_ms
             if page:
                 growth, is_doubling = 1, True
+            elif growth == 1 and is_doubling and not rows:
+                start_ms, growth = max(start_ms, self._first_week_ms(candles.symbol)), 2
             else:
                 growth = 2 * growth if is_doubling else max(growth // 2, 1)
         return rows
+
+    def _first_week_ms(self, symbol: str) -> int:
+        """When the first week opens that the venue has a bar of; 0 where it has none at all."""
+        if symbol not in self._first_weeks:
+            weeks = CandleRange(symbol, Interval.W1, LATEST_MS)
+            rows = self._rows_backward(weeks, self._clock.now_ms() + 1, ALL_WEEKS)
+            opens = answers.open_times(rows, 0, LATEST_MS)
+            self._first_weeks[symbol] = min(opens, default=0)
+        return self._first_weeks[symbol]
 
     def _rows_backward(self, candles: CandleRange, end_ms: int, limit: int) -> list[Json]:
         """The last `limit` rows before `end_ms`, page by page, the latest page first."""
