@@ -241,6 +241,6 @@ def archive_klines(before: int, symbols: str | None, interval: str | None) -> No
         months = list(archiver.months(before, chosen, interval))
         for month in tqdm(months, unit="month", disable=None):
             moved += archiver.archive(month)
+        click.echo(f"{moved:,} candles of {len(months)} months have moved to {root}.")
         before_bytes, after_bytes = app.database.shrink()
-    click.echo(f"{moved:,} candles of {len(months)} months have moved to {root}.")
     click.echo(f"The database had {before_bytes:,} bytes and has {after_bytes:,}.")
