@@ -94,7 +94,7 @@ class ModelChanges(Body):
     replicas: Replicas | None = None
 
 
-class BudgetAnswer(BaseModel):
+class DailyBudgetAnswer(BaseModel):
     """What an LLM's calls have used this UTC day, and the most that they may (null: any)."""
 
     calls: int
@@ -136,7 +136,7 @@ class ModelAnswer(BaseModel):
         description="After the daily loss limit; no entries until then"
     )
     stopped_reason: str | None = Field(description="The limit that stopped it until it is resumed")
-    budget: BudgetAnswer | None = Field(description="Of models that ask an LLM")
+    budget: DailyBudgetAnswer | None = Field(description="Of models that ask an LLM")
 
 
 class Models(RootModel[list[ModelAnswer]]):

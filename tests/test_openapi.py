@@ -12,6 +12,7 @@ import schemathesis
 from addresses import NOWHERE, sources_at
 from conftest import SIMULATED_NOW_MS, running
 from flask import Flask
+from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 
 from app import create_app
@@ -46,13 +47,28 @@ def fuzzed_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
         market, clock, weight_limit=10**9, okx_limit_factor=10**6, coingecko_limit=10**6
     ) as exchange:
         config = offline_config(tmp_path_factory.mktemp("fuzzed"))
-        config = config.model_copy(update=sources_at(exchange.url))
+        config = config.model_copy(update=sources_at(exchange.url) | {"LOCAL_PROVIDERS": "on"})
         for app in running(create_app(config, clock=clock, check_answers=True)):
             client = app.test_client()
             body = {"name": "Holder", "trader": "buy_and_hold", "risk": "off"}
             model_id = client.post("/api/models", json=body).json["id"]
             client.post(f"/api/models/{model_id}/execute", json={})
+            add_model_that_asks(client, exchange.llm_url)
             yield app
+
+
+def add_model_that_asks(client: FlaskClient, llm_url: str) -> None:
+    """A model that has asked the exchange's language model once."""
+    provider = {
+        "name": "Simulated",
+        "api_url": llm_url,
+        "api_key": "k" * 20,
+        "models": ["sim-bold"],
+    }
+    provider_id = client.post("/api/providers", json=provider).json["id"]
+    terms = {"name": "Asker", "trader": "ai", "provider_id": provider_id, "model_name": "sim-bold"}
+    model_id = client.post("/api/models", json=terms).json["id"]
+    assert client.post(f"/api/models/{model_id}/execute", json={}).json["success"]
 
 
 @pytest.fixture(scope="module")
