@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/messages.po))
 
-.PHONY: demo run test check bench faults screenshots vendor requirements translations clean
+.PHONY: demo run test check bench soak-streams faults screenshots vendor requirements translations clean
 
 ## The whole app on the simulated exchange: no keys, no network
 demo: $(VENV)/run.stamp $(CATALOGUES)
@@ -38,6 +38,10 @@ bench: $(VENV)/dev.stamp
 ## Every fault of the sources while ten models trade; writes docs/faults.md
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.faults
+
+## Eight hours of streams in five minutes, with every trouble they can have
+soak-streams: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.stream_soak
 
 ## Pictures of every page into docs/screenshots
 screenshots: $(VENV)/dev.stamp $(CATALOGUES)

@@ -3,7 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from event_stream import EVENTS_KEPT, LISTENER_QUEUE, Event, EventStream, Listener
+from event_stream import (
+    EVENTS_KEPT,
+    LISTENER_QUEUE,
+    PRICES_KEPT,
+    Event,
+    EventStream,
+    Listener,
+)
 
 
 def drained(listener: Listener) -> list[Event]:
@@ -51,6 +58,25 @@ def test_who_comes_back_late_hears_what_is_kept():
     for _ in range(EVENTS_KEPT + 10):
         events.publish("trade", {})
     assert ids(events.listen(["trade"], after_id=1)) == list(range(11, EVENTS_KEPT + 11))
+
+
+def test_prices_do_not_push_out_what_is_told_once():
+    events = EventStream()
+    events.publish("trade", {})
+    for _ in range(EVENTS_KEPT + PRICES_KEPT):
+        events.publish("price", {})
+    back = ids(events.listen(["trade", "price"], after_id=0))
+    assert back[0] == 1
+    assert len(back) == 1 + PRICES_KEPT
+    assert back == sorted(back)
+
+
+def test_a_topic_that_has_ended_is_forgotten():
+    events = EventStream()
+    events.publish("kline:BTC:1m", {})
+    events.forget("kline:BTC:1m")
+    events.forget("kline:BTC:1m")
+    assert ids(events.listen(["kline:BTC:1m"], after_id=0)) == []
 
 
 def test_who_comes_back_after_a_restart_hears_what_there_is():
