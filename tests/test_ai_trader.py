@@ -1,14 +1,16 @@
 """`EnhancedAITrader` against the simulated provider: what is decided, recorded and held back."""
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from llm_inputs import (
@@ -24,7 +26,7 @@ from llm_inputs import (
 
 from ai_trader import AnswerUnusable, EnhancedAITrader
 from clock import ManualClock
-from domain import DAY_MS, Decisions, Portfolio, Side, Signal
+from domain import DAY_MS, HOUR_MS, Decisions, Portfolio, Side, Signal
 from errors import InvalidInput
 from exchange_simulator.llm_answers import BOLD, SimulatedAnswer
 from exchange_simulator.server import SimulatorServer
@@ -32,6 +34,7 @@ from llm_client import LLMError
 from repositories import conversations, models
 from repositories.conversations import Conversation
 
+TARGET = Path(__file__).parent / "llm_kill_target.py"
 HOLD = '{"decisions": [{"coin": "BTC", "signal": "hold"}]}'
 LONG = (
     '{"decisions": [{"coin": "BTC", "signal": "buy_to_enter", "weight": 0.1, "stop_loss": 60000}]}'
@@ -322,27 +325,42 @@ def test_calls_side_by_side_cannot_exceed_the_budget(
     assert spent.calls == 5
 
 
-def test_a_process_that_died_in_a_call_has_spent_it(desk: LlmDesk) -> None:
-    """What kill -9 leaves: a row that was sent and never finished."""
-    trader = desk.trader(daily_calls=1)
-    with pytest.raises(SystemExit):
-        _decide_and_die(trader)
-    (left,) = recorded(desk)
-    assert left.status == "error"
-    with desk.database.transaction() as connection:
-        connection.execute("UPDATE conversations SET status = 'sent'")
-    assert decide(desk.trader(daily_calls=1)) == {}
+@pytest.mark.kill
+def test_a_process_that_is_killed_in_a_call_has_spent_it(
+    tmp_path: Path, simulator: SimulatorServer
+) -> None:
+    simulator.faults.clear()
+    simulator.llm.asked.clear()
+    slow = simulator.faults.switch_on("llm", "slow", seconds=0.5)
+    path = tmp_path / "killed.db"
+    command = [sys.executable, str(TARGET), str(path), simulator.llm_url]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asking\n"
+        database = database_at(path)
+        _wait_until(lambda: conversations.list_conversations(database.connection, 1) != [])
+        process.kill()
+    simulator.faults.switch_off(slow)
+    (left,) = conversations.list_conversations(database.connection, 1)
+    assert (left.status, left.answer) == ("sent", None)
+    spent = conversations.spent_on_day(database.connection, 1, NOW_MS)
+    assert spent.calls == 1
+    assert spent.tokens > 0
+    with database.transaction() as connection:
+        conversations.interrupt_sent(connection, 1, NOW_MS + 2 * HOUR_MS)
+    (left,) = conversations.list_conversations(database.connection, 1)
+    assert left.status == "interrupted"
+    assert conversations.spent_on_day(database.connection, 1, NOW_MS) == spent
+    database.close()
 
 
-def _decide_and_die(trader: EnhancedAITrader) -> None:
-    client = trader._client_factory(1)
-
-    def die(question: Any) -> None:
-        raise SystemExit
-
-    client.ask = die  # type: ignore[method-assign,assignment]
-    trader._client_factory = lambda _: client
-    decide(trader)
+def _wait_until(reached: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if reached():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within five seconds")
 
 
 @pytest.mark.parametrize("limited", ["daily_tokens", "daily_cost"])
