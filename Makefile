@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/messages.po))
 
-.PHONY: demo run test check bench soak-streams faults screenshots vendor requirements translations clean
+.PHONY: demo run test check bench soak faults screenshots vendor requirements translations clean
 
 ## The whole app on the simulated exchange: no keys, no network
 demo: $(VENV)/run.stamp $(CATALOGUES)
@@ -40,7 +40,7 @@ faults: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.faults
 
 ## Eight hours of streams in five minutes, with every trouble they can have
-soak-streams: $(VENV)/dev.stamp
+soak: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.stream_soak
 
 ## Pictures of every page into docs/screenshots
