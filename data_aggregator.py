@@ -93,6 +93,7 @@ class MultiSourceDataAggregator:
             _in_order(sources, priority.get("klines", ())),
             self._monitor,
             clock,
+            wall_clock,
             budget_seconds,
             self.alerts.tell,
         )

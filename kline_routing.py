@@ -26,6 +26,9 @@ STRETCH_SECONDS = 300.0  # that history may take for one, waiting for its turn i
 WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
 # A bar is asked for once more until its close lies so far back: the venue's clock may be behind.
 SETTLING_MS = 5_000
+# A gap is asked for once more so long after it was found: an answer can lack bars by mistake.
+GAPS_DOUBTED_MS = 600_000
+MOST_DOUBTED = 100  # gaps of one series at once
 
 Progress = Callable[[float], None]
 
@@ -78,11 +81,26 @@ class Venue:
         """The source's."""
         return self.source.name
 
+    @property
+    def series(self) -> tuple[str, str, Interval]:
+        """What stands for this series."""
+        return self.name, self.coin.symbol, self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtedGap:
+    """Open times that no bar came for, and when (wall time) to ask for them once more."""
+
+    start_ms: int
+    end_ms: int
+    due_ms: int
+
 
 class KlineRouting:
     """Candles of `sources`, the first choice first, each with a store of its own series.
 
-    `clock` is the market's time; `budget_seconds` is what a live question may take in all.
+    `clock` is the market's time, `wall_clock` that by which gaps are asked for again;
+    `budget_seconds` is what a live question may take in all.
     """
 
     def __init__(
@@ -91,6 +109,7 @@ class KlineRouting:
         sources: Sequence[MarketSource],
         monitor: SourceMonitor,
         clock: Clock,
+        wall_clock: Clock,
         budget_seconds: float,
         tell: Callable[[Iterable[Finding]], None] = lambda findings: None,
     ):
@@ -98,10 +117,12 @@ class KlineRouting:
         self._sources = sources
         self._monitor = monitor
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._doubted: dict[tuple[str, str, Interval], list[DoubtedGap]] = {}
         self._budget_seconds = budget_seconds
         self._tell = tell
         self._flights: dict[tuple[str, str, Interval, bool], SingleFlight] = {}
-        self._flights_lock = threading.Lock()
+        self._lock = threading.Lock()
 
     # ------------------------------------------------------------------------------ questions
 
@@ -151,6 +172,7 @@ class KlineRouting:
         venues = [venue for venue in self._venues(coin, interval) if source in (None, venue.name)]
         failures: list[SourceError] = []
         for venue in venues:
+            self._ask_again_for_gaps(venue)
             failure = self._fill(venue, first, stop, progress, is_history=True)
             if failure is None:
                 return History(venue.name, 0, None)
@@ -193,6 +215,7 @@ class KlineRouting:
         self, venue: Venue, question: KlineQuestion
     ) -> tuple[KlineSeries, SourceError | None]:
         """One source's answer, or what is stored of it and why the rest may be missing."""
+        self._ask_again_for_gaps(venue)
         limit = question.limit
         forming = venue.interval.floor(self._clock.now_ms())  # where the open bar opens
         first, stop = question.bounds(forming)
@@ -352,7 +375,28 @@ class KlineRouting:
         settled = venue.interval.floor(self._clock.now_ms() - SETTLING_MS)
         known_until = start if dropped else min(end, settled)
         self._store.store(venue.coin, series, (start, known_until))
-        self._tell([*_dropped(venue, dropped), *_gaps(venue, series)])
+        gaps = _gaps_between(series)
+        self._doubt(venue, gaps)
+        self._tell([*_dropped(venue, dropped), *_found_gaps(venue, gaps)])
+
+    def _doubt(self, venue: Venue, gaps: Sequence[tuple[int, int]]) -> None:
+        due_ms = self._wall_clock.now_ms() + GAPS_DOUBTED_MS
+        if gaps:
+            with self._lock:
+                doubted = self._doubted.setdefault(venue.series, [])
+                doubted += [DoubtedGap(start, end, due_ms) for start, end in gaps]
+                del doubted[:-MOST_DOUBTED]
+
+    def _ask_again_for_gaps(self, venue: Venue) -> None:
+        """Forget of those gaps that are due that they are known: the next question asks."""
+        now_ms = self._wall_clock.now_ms()
+        with self._lock:
+            doubted = self._doubted.get(venue.series, [])
+            due = [gap for gap in doubted if gap.due_ms <= now_ms]
+            if due:
+                self._doubted[venue.series] = [gap for gap in doubted if gap.due_ms > now_ms]
+        for gap in due:
+            self._store.doubt(venue.coin, venue.name, venue.interval, (gap.start_ms, gap.end_ms))
 
     def _ask(
         self, venue: Venue, start_ms: int, end_ms: int | None, limit: int | None
@@ -364,7 +408,7 @@ class KlineRouting:
 
     def _flight(self, venue: Venue, is_history: bool) -> SingleFlight:
         key = (venue.name, venue.coin.symbol, venue.interval, is_history)
-        with self._flights_lock:
+        with self._lock:
             return self._flights.setdefault(key, SingleFlight())
 
 
@@ -380,16 +424,20 @@ def _dropped(venue: Venue, rows: int) -> list[Finding]:
     return [Finding("dropped", venue.name, venue.coin.symbol, words)]
 
 
-def _gaps(venue: Venue, series: KlineSeries) -> list[Finding]:
+def _gaps_between(series: KlineSeries) -> list[tuple[int, int]]:
+    """The ranges [start, end) of open times that are missing between others."""
+    step = series.interval.milliseconds
+    wide = np.flatnonzero(np.diff(series.open_time) != step)
+    return [(int(series.open_time[i]) + step, int(series.open_time[i + 1])) for i in wide]
+
+
+def _found_gaps(venue: Venue, gaps: Sequence[tuple[int, int]]) -> list[Finding]:
     """What to tell of bars that are missing between others."""
-    steps = np.diff(series.open_time)
-    wide = np.flatnonzero(steps != venue.interval.milliseconds)
-    if not len(wide):
+    if not gaps:
         return []
-    bars = int(np.sum(steps[wide]) // venue.interval.milliseconds - len(wide))
-    since = iso_utc(int(series.open_time[wide[0]]) + venue.interval.milliseconds)
+    bars = sum(end - start for start, end in gaps) // venue.interval.milliseconds
     words = (
         f"{venue.name} has no {bars} {venue.interval} candles of {venue.coin.symbol} "
-        f"in {len(wide)} gaps, the first from {since}."
+        f"in {len(gaps)} gaps, the first from {iso_utc(gaps[0][0])}."
     )
     return [Finding("gap", venue.name, venue.coin.symbol, words)]

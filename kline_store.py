@@ -190,6 +190,14 @@ class KlineStore:
                 ranges = merged([*klines.covered(connection, key), covered])
                 klines.replace_coverage(connection, key, ranges)
 
+    def doubt(self, coin: Coin, source: str, interval: Interval, doubted: Range) -> None:
+        """Forget that a range is known in full, so that it is asked for again."""
+        key = KlineKey(coin.id, source, interval)
+        with self._database.transaction() as connection:
+            known = klines.covered(connection, key)
+            kept = [piece for part in known for piece in without(part, [doubted])]
+            klines.replace_coverage(connection, key, kept)
+
     def store_all(
         self, coin: Coin, series: KlineSeries, on_bars: Callable[[int], object] | None = None
     ) -> None:

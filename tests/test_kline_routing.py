@@ -189,6 +189,26 @@ def test_gaps_and_rows_that_were_left_out_are_told_of(
     assert [alert.kind for alert in aggregator.alerts.newest(1)] == ["dropped"]
 
 
+def test_a_gap_is_asked_for_once_more_after_ten_minutes(
+    database: Database, clock: ManualClock, venues: dict[str, Gapped]
+):
+    """An answer can lack bars by mistake: then they must not be missing for ever."""
+    venues["binance"].gaps = frozenset({hours_ago(3), hours_ago(7)})
+    aggregator = aggregator_of(database, clock, {**venues})
+    question = {"start_ms": hours_ago(9), "end_ms": hours_ago(1), "limit": 100}
+    assert len(aggregator.get_klines("BTC", H1, **question).series) == 6
+    venues["binance"].gaps = frozenset({hours_ago(3)})
+    clock.set(NOW_MS + 599_999)
+    assert len(aggregator.get_klines("BTC", H1, **question).series) == 6
+    assert venues["binance"].asked["klines"] == 1
+    clock.set(NOW_MS + 600_000)
+    assert len(aggregator.get_klines("BTC", H1, **question).series) == 7
+    assert venues["binance"].asked["klines"] == 3  # for the two gaps
+    clock.set(NOW_MS + 2 * 600_000)
+    assert len(aggregator.get_klines("BTC", H1, **question).series) == 7
+    assert venues["binance"].asked["klines"] == 3  # twice asked for, it is one
+
+
 def test_what_was_dropped_is_asked_for_again(
     database: Database, clock: ManualClock, venues: dict[str, Gapped]
 ):
