@@ -209,6 +209,19 @@ def test_a_gap_is_asked_for_once_more_after_ten_minutes(
     assert venues["binance"].asked["klines"] == 3  # twice asked for, it is one
 
 
+def test_a_new_candle_that_does_not_come_is_asked_for_once_more(
+    database: Database, clock: ManualClock, venues: dict[str, Gapped]
+):
+    aggregator = aggregator_of(database, clock, {**venues})
+    aggregator.get_klines("BTC", H1, limit=3)
+    venues["binance"].gaps = frozenset({hours_ago(0)})
+    clock.set(hours_ago(0) + HOUR_MS + 10_000)  # the hour has closed
+    assert aggregator.get_klines("BTC", H1, limit=3).series.open_time[-1] == hours_ago(1)
+    venues["binance"].gaps = frozenset()
+    clock.set(clock.now_ms() + 600_000)
+    assert aggregator.get_klines("BTC", H1, limit=3).series.open_time[-1] == hours_ago(0)
+
+
 def test_what_was_dropped_is_asked_for_again(
     database: Database, clock: ManualClock, venues: dict[str, Gapped]
 ):
