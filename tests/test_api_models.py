@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from domain import HOUR_MS
+from loss_limits import LossWatch
+from repositories import loss_watches
 from routes.services import EXTENSION
+from timestamps import iso_utc
 
 
 @pytest.fixture
@@ -186,3 +192,63 @@ def test_an_unknown_model_is_said_to_be_unknown(
     response = client.open(path, method=method.upper(), **terms)
     assert response.status_code == status
     assert set(response.json) >= {"error", "code"}
+
+
+# --------------------------------------------------------------------------------- replicas, losses
+
+
+def test_replicas_stand_beside_their_first_one_and_follow_it(client: FlaskClient):
+    model_id = add(client, replicas=3)
+    first, second, third = client.get("/api/models").json
+    assert [row["name"] for row in (first, second, third)] == ["Holder", "Holder #2", "Holder #3"]
+    assert [row["replica_of"] for row in (first, second, third)] == [None, model_id, model_id]
+    assert {row["replicas"] for row in (first, second, third)} == {3}
+    assert second["coins"] == first["coins"]
+    assert second == client.get(f"/api/models/{second['id']}").json
+    standings = client.get("/api/leaderboard").json
+    assert {row["model_name"] for row in standings} == {"Holder", "Holder #2", "Holder #3"}
+    assert {row["token_cost"] for row in standings} == {0}
+
+    changed = client.put(f"/api/models/{second['id']}", json={"interval": "4h"})
+    assert (changed.status_code, changed.json["code"]) == (409, "is_replica")
+    client.put(f"/api/models/{model_id}", json={"interval": "4h", "replicas": 2})
+    assert [row["interval"] for row in client.get("/api/models").json] == ["4h", "4h"]
+    client.delete(f"/api/models/{model_id}")
+    assert client.get("/api/models").json == []
+
+
+@pytest.mark.parametrize("replicas", [0, 21, "many"])
+def test_a_number_of_replicas_that_cannot_be_is_refused(client: FlaskClient, replicas: Any):
+    body = {"name": "Holder", "trader": "buy_and_hold", "replicas": replicas}
+    response = client.post("/api/models", json=body)
+    assert response.status_code == 400
+    assert "replicas" in response.json["fields"]
+    assert client.get("/api/models").json == []
+
+
+def test_what_keeps_a_model_from_trading_is_said_until_it_is_resumed(
+    app: Flask, client: FlaskClient
+):
+    services = app.extensions[EXTENSION]
+    model_id, now_ms = add(client), services.clock.now_ms()
+    watch = LossWatch(0, Decimal(10_000), Decimal(10_000), paused_until=now_ms + HOUR_MS)
+    with services.database.transaction() as connection:
+        loss_watches.store(connection, model_id, watch)
+    model = client.get(f"/api/models/{model_id}").json
+    assert model["paused_until"] == iso_utc(now_ms + HOUR_MS)
+    stopped = replace(watch, paused_until=now_ms, stopped_reason="max_drawdown", stopped_at=now_ms)
+    with services.database.transaction() as connection:
+        loss_watches.store(connection, model_id, stopped)
+    (model,) = client.get("/api/models").json
+    assert (model["paused_until"], model["stopped_reason"]) == (None, "max_drawdown")
+    client.post(f"/api/models/{model_id}/resume", json={})
+    model = client.get(f"/api/models/{model_id}").json
+    assert (model["paused_until"], model["stopped_reason"]) == (None, None)
+
+
+def test_own_limits_take_the_place_of_the_profiles(client: FlaskClient):
+    model_id = add(client, risk={"profile": "aggressive", "max_leverage": 2.5})
+    risk = client.get(f"/api/models/{model_id}").json["risk"]
+    assert risk == {"profile": "aggressive", "max_leverage": 2.5}
+    client.put(f"/api/models/{model_id}", json={"risk": "balanced"})
+    assert client.get(f"/api/models/{model_id}").json["risk"] == "balanced"

@@ -7,7 +7,10 @@ import logging
 
 import pytest
 
+from app import create_app
+from config import Config
 from redaction import CUT, Redactor
+from routes.services import EXTENSION, Services
 
 PLANTED = "my-very-own-key-42"
 
@@ -87,3 +90,27 @@ def test_a_text_of_a_few_characters_is_no_key():
     redactor.learn("BTC")
     redactor.learn("")
     assert redactor.redact("BTC rose") == "BTC rose"
+
+
+def test_the_app_writes_no_key_to_its_own_log(app_config: Config, monkeypatch: pytest.MonkeyPatch):
+    root, text = logging.getLogger(), io.StringIO()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr("sys.stderr", text)
+    config = app_config.model_copy(
+        update={"LOG_LEVEL": "DEBUG", "BINANCE_API_SECRET": "binance-secret-7"}
+    )
+    level = root.level
+    try:
+        app = create_app(config)
+        services: Services = app.extensions[EXTENSION]
+        sealed = services.secrets.seal(PLANTED)
+        key = config.secret_key_file.read_text().strip()
+        logging.getLogger("anything").debug("%s %s %s", PLANTED, key, "binance-secret-7")
+        assert services.secrets.open(sealed) == PLANTED
+    finally:
+        root.setLevel(level)
+        services.database.close()
+    written = text.getvalue()
+    assert "DEBUG anything: … … …" in written
+    for secret in (PLANTED, key, "binance-secret-7"):
+        assert secret not in written
