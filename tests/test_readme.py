@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flask import Flask
 
+import strategies
 from domain import HOUR_MS, Interval, KlineSeries
 from strategies.base import Strategy
 
@@ -51,6 +53,28 @@ def test_its_strategy_says_the_same_with_as_little_history_as_it_asks_for(strate
         recent = strategy.signals("BTC", seen)
         assert recent.enter_long[-1] == whole.enter_long[stop - 1]
         assert recent.close[-1] == whole.close[stop - 1]
+
+
+def test_its_strategy_is_a_trader_like_the_others_once_its_file_is_there(
+    offline_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (text,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "momentum_of_the_readme.py").write_text(text)
+    monkeypatch.setattr(strategies, "__path__", [*strategies.__path__, str(tmp_path)])
+    strategies.registry.cache_clear()
+    try:
+        client = offline_app.test_client()
+        traders = {trader["key"]: trader for trader in client.get("/api/traders").json}
+        assert set(traders["momentum"]["params_schema"]["properties"]) == {
+            "weight", "leverage", "bars",
+        }  # fmt: skip
+        model = {"name": "Mine", "trader": "momentum", "params": {"bars": 3}, "coins": ["BTC"]}
+        assert client.post("/api/models", json=model).status_code == 201
+        refused = client.post("/api/models", json={**model, "name": "Two", "params": {"bars": "x"}})
+        assert set(refused.json["fields"]) == {"params.bars"}
+    finally:
+        monkeypatch.undo()
+        strategies.registry.cache_clear()
 
 
 def test_its_links_lead_somewhere():

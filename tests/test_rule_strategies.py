@@ -12,10 +12,20 @@ import pytest
 from backtest_inputs import FREE, START_MS, bars, real_run, run
 from real_klines import real_series
 
-from domain import BoolArray, Entry, FillKind, KlineSeries, Side
+from backtesting import BacktestConfig, BacktestEngine
+from domain import (
+    BoolArray,
+    Decisions,
+    Entry,
+    FillKind,
+    Interval,
+    KlineSeries,
+    Side,
+    Trader,
+)
 from paper_execution import ExecutionRules
 from risk_limits import RiskName, profile_named
-from strategies import Strategy, make_trader
+from strategies import Strategy, make_trader, registry
 from strategies.base import Signals, is_due
 from strategies.combined import Combined
 from timestamps import parse_time_ms
@@ -359,3 +369,53 @@ def test_a_profile_holds_equal_parts_to_its_limits() -> None:
     trader = make_trader("equal_weight", ("BTC",))
     (entry,) = run(trader, bars([100.0] * 3), rules=rules).entries
     assert entry.fill.quantity == 15
+
+
+class AskedBarByBar:
+    """A trader as the live engine asks it: shown the bars that it wants, at every close."""
+
+    def __init__(self, trader: Trader):
+        self._trader = trader
+
+    @property
+    def history_bars(self) -> int:
+        return self._trader.history_bars
+
+    def make_decision(self, *question: Any) -> Decisions:
+        return self._trader.make_decision(*question)
+
+
+EACH_OF_THE_TEN: list[tuple[str, dict[str, Any]]] = [
+    ("buy_and_hold", {}),
+    ("equal_weight", {"weight": 0.9, "rebalance_bars": 12, "tolerance": 0.01}),
+    ("ma_cross", {"fast": 5, "slow": 15, "allow_short": True}),
+    ("rsi", {"length": 7, "oversold": 40, "overbought": 60, "allow_short": True}),
+    ("macd", {"allow_short": True}),
+    ("bollinger", {"allow_short": True}),
+    ("donchian", {"entry": 10, "exit": 5, "allow_short": True}),
+    ("combined", {}),
+    ("dca", {"share": 0.05, "every_bars": 12}),
+    ("random", {"seed": 5, "enter_chance": 0.2, "close_chance": 0.2, "allow_short": True}),
+]
+
+
+def test_these_are_all_ten() -> None:
+    assert {key for key, _ in EACH_OF_THE_TEN} == set(registry()) - {"scripted"}
+
+
+@pytest.mark.parametrize(("key", "params"), EACH_OF_THE_TEN)
+def test_over_real_candles_it_trades_the_same_vectorised_and_asked_bar_by_bar(
+    key: str, params: dict[str, Any]
+) -> None:
+    history = {coin: real_series(coin).slice(0, 3300) for coin in ("BTC", "ETH")}
+    times = history["BTC"].open_time
+    config = BacktestConfig(
+        ("BTC", "ETH"), int(times[3000]), int(times[3299]), Interval.H1, Decimal(10_000),
+        replace(FREE, fee_rate=Decimal("0.001"), risk=profile_named(RiskName.BALANCED)),
+    )  # fmt: skip
+    at_once = BacktestEngine(make_trader(key, config.coins, params), config).run_backtest(history)
+    asked = AskedBarByBar(make_trader(key, config.coins, params))
+    bar_by_bar = BacktestEngine(asked, config).run_backtest(history)
+    assert len(at_once.entries) >= 2
+    assert bar_by_bar.entries == at_once.entries
+    assert bar_by_bar.refusal_counts == at_once.refusal_counts

@@ -100,6 +100,45 @@ def test_it_trades_ends_when_told_and_goes_on_where_it_was(
         assert end(process, signal.SIGINT) < 4
 
 
+def loop_of(address: str) -> Any:
+    return requests.get(f"{address}/api/health", timeout=5).json()["loop"]
+
+
+def wait_for_loop(address: str, seconds: float) -> float:
+    """Wait until the process runs the loop; how long that took."""
+    began = time.monotonic()
+    while not loop_of(address)["mine"]:
+        assert time.monotonic() - began < seconds, loop_of(address)
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def test_a_second_process_takes_no_cycle_and_takes_over_from_the_first(
+    tmp_path: Path, exchange: SimulatorServer
+):
+    settings = sources_at(exchange.url)
+    with serving(tmp_path, **settings) as (first, one), serving(tmp_path, **settings) as (_, two):
+        holder = loop_of(one)
+        assert (holder["mine"], loop_of(two)["mine"]) == (True, False)
+        assert loop_of(two)["holder"] == holder["holder"]
+        health = requests.get(f"{two}/api/health", timeout=5).json()
+        assert health["scheduler"] == {"running": False, "next_cycle": None}
+        model_id = requests.post(f"{two}/api/models", json=MODEL, timeout=5).json()["id"]
+        refused = requests.post(f"{two}/api/models/{model_id}/execute", json={}, timeout=10)
+        assert (refused.status_code, refused.json()["code"]) == (409, "loop_elsewhere")
+
+        # One process stops it for both.
+        requests.post(f"{two}/api/trading/stop-all", json={}, timeout=5)
+        asked = requests.post(f"{one}/api/models/{model_id}/execute", json={}, timeout=10)
+        assert asked.json()["code"] == "trading_halted"
+        requests.post(f"{one}/api/trading/resume", json={}, timeout=5)
+
+        end(first)
+        assert wait_for_loop(two, 5) < 3  # handed over at once
+        ran = requests.post(f"{two}/api/models/{model_id}/execute", json={}, timeout=10).json()
+        assert (ran["success"], len(ran["executions"])) == (True, 1)
+
+
 def test_a_backtest_that_the_end_cuts_off_is_run_again(tmp_path: Path, exchange: SimulatorServer):
     settings = {**sources_at(exchange.url), "TRADING_LOOP": "off"}
     run = {
