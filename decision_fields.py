@@ -206,8 +206,9 @@ def _as_name(text: str) -> str:
 
 _QUOTED_IN = r"(?:USDT|USDC|BUSD|USD)"
 _PAIR = re.compile(
-    rf"([A-Z0-9]{{1,20}}?)[/_\-]?{_QUOTED_IN}(?:[:_\-]?{_QUOTED_IN})?(?:[_\-]?(?:SWAP|PERP))?"
+    rf"(?P<base>[A-Z0-9]{{1,20}}?)[/_\-]?{_QUOTED_IN}(?:[:_\-]?{_QUOTED_IN})?(?:[_\-]?(?:SWAP|PERP))?"
 )
+_DOLLAR_COINS = re.compile(r"[A-Z]{1,2}USD")  # TUSD and FDUSD are coins, and no pairs of T and FD
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}")
 
 
@@ -222,9 +223,9 @@ def coin_named(name: str, known: Collection[str]) -> str | None:
     upper = text.upper()
     if upper in by_name:
         return by_name[upper]
-    pair = _PAIR.fullmatch(upper)
+    pair = None if _DOLLAR_COINS.fullmatch(upper) else _PAIR.fullmatch(upper)
     if pair is not None:
-        return by_name.get(pair[1], pair[1])
+        return by_name.get(pair["base"], pair["base"])
     return upper if _SYMBOL.fullmatch(upper) else None
 
 

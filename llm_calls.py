@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -23,12 +24,20 @@ from domain import Clock
 from errors import TradingSystemError
 from llm_budget import Budget
 from llm_client import LLMAnswer, LLMClient, LLMError, Message, Question, QuestionRefused
-from llm_usage import estimated_tokens
+from llm_usage import Usage, estimated_tokens
 from repositories import conversations
 from repositories.conversations import FinishedConversation, NewConversation
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+# Refused before a model saw the question: no token was used. Of everything else, a time-out or a
+# broken line, the provider may have read and written all that was reserved.
+UNUSED = frozenset(
+    (
+        "llm_unauthorized", "llm_rate_limited", "llm_question_refused", "llm_refused",
+        "llm_redirect", "llm_address_refused",
+    )
+)  # fmt: skip
 WATCH_SECONDS = 0.1  # how often a pause looks whether calls may still be made
 
 log = logging.getLogger(__name__)
@@ -244,8 +253,11 @@ class LLMCalls:
 
 def _failed(error: LLMError, started: float) -> FinishedConversation:
     status = "timeout" if error.code == "llm_timeout" else "http_error"
+    unused = error.code in UNUSED
     return FinishedConversation(
         status,
+        usage=Usage(0, 0) if unused else None,
+        cost=Decimal(0) if unused else None,
         latency_ms=_milliseconds_since(started),
         error_code=error.code,
         error=error.message,

@@ -302,8 +302,9 @@ class _Sections:
         strategy = advice_strategy(self._terms.params, self._terms.coins)
         lines = [self._words.advice_intro]
         for coin, seen in self._market.items():
-            signals = strategy.signals(coin, seen.klines)
-            lines.append(self._last_signal(coin, signals, len(seen.klines)))
+            bars = len(seen.klines)
+            signals = strategy.signals(coin, seen.klines) if bars else Signals.none(0)
+            lines.append(self._last_signal(coin, signals, bars))
         return [(self._words.advice_title.format(name=strategy.key), "\n".join(lines))]
 
     def _last_signal(self, coin: str, signals: Signals, bars: int) -> str:

@@ -1,6 +1,7 @@
 """What tests of LLM traders share: a market of a few coins, an account, a model, a provider."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +41,7 @@ def klines(price: float, bars: int = 60, interval: Interval = Interval.H1) -> Kl
     end = interval.floor(NOW_MS)
     times = np.arange(end - bars * step, end, step, dtype=np.int64)
     waves = price * (1 + 0.01 * np.sin(np.arange(bars) / 3))
-    waves[-1] = price * 1.01
+    waves[-1:] = price * 1.01
     close = np.array([float(f"{value:.8g}") for value in waves])
     return KlineSeries(
         interval, times, close, close * 1.001, close * 0.999, close, np.full(bars, 10.0), "binance"
@@ -119,8 +120,6 @@ class LlmDesk:
         model: TradingModel | None = None,
         **params: Any,
     ) -> EnhancedAITrader:
-        from dataclasses import replace
-
         chosen = replace(model or self.model, params={"retries": 0, **params})
         return make_ai_trader(
             chosen, coins or ("BTC", "ETH"), None, self.database, self.clients,

@@ -380,6 +380,30 @@ def test_tokens_and_money_are_limited_by_what_a_call_may_use(
     assert 0 < used.cost < Decimal(reserved["reserved_cost"])
 
 
+@pytest.mark.parametrize(("fault", "used"), [("401", False), ("429", False), ("500", True)])
+def test_a_call_that_was_refused_gives_back_what_it_reserved(
+    desk: LlmDesk, simulator: SimulatorServer, fault: str, used: bool
+) -> None:
+    """It stays one of the day's calls; of a server's error nobody knows what it has cost."""
+    simulator.faults.switch_on("llm", fault)
+    with pytest.raises(LLMError):
+        decide(desk.trader())
+    spent = conversations.spent_on_day(desk.database.connection, desk.model.id, NOW_MS)
+    assert spent.calls == 1
+    assert (spent.tokens > 0) is used
+    assert (spent.cost > 0) is used
+
+
+def test_a_slow_answer_is_a_timeout(desk: LlmDesk, simulator: SimulatorServer) -> None:
+    simulator.faults.switch_on("llm", "slow", seconds=5)
+    trader = desk.trader()
+    trader.params = trader.params.model_copy(update={"timeout_seconds": 0.2})
+    with pytest.raises(LLMError):
+        decide(trader)
+    (row,) = recorded(desk)
+    assert (row.status, row.error_code, row.answer) == ("timeout", "llm_timeout", "")
+
+
 def test_a_budget_of_no_calls_makes_none(desk: LlmDesk, simulator: SimulatorServer) -> None:
     assert decide(desk.trader(daily_calls=0)) == {}
     assert calls_made(simulator) == 0

@@ -25,6 +25,7 @@ from exchange_simulator.llm_answers import STEADY, answer_by_rule
 from prompt_market import closes_text, label, number_text, price_text
 from prompt_words import CHINESE, ENGLISH, TEMPLATE_VERSION
 from risk_limits import PROFILES, RiskName
+from strategies import Strategy, registry
 from trading_prompt import (
     Prompt,
     PromptTerms,
@@ -165,6 +166,16 @@ def test_the_signals_of_a_strategy_are_shown_as_advice() -> None:
     user = prompt(terms(advice="ma_cross", advice_params={"fast": 2, "slow": 5})).user
     assert "which may be wrong; you decide" in user
     assert "BTC: last enter long" in user or "BTC: enter long now" in user
+
+
+@pytest.mark.parametrize("bars", [0, 1, 3])
+@pytest.mark.parametrize(
+    "advice", [key for key, kind in registry().items() if issubclass(kind, Strategy)]
+)
+def test_advice_on_hardly_any_bars_is_none(advice: str, bars: int) -> None:
+    seen = replace(coin_market("100"), klines=klines(100.0, bars))
+    user = prompt(terms(("BTC",), advice=advice), market={"BTC": seen}).user
+    assert f"# Signals of the strategy {advice}\n" in user
 
 
 @pytest.mark.parametrize(("use", "has_role"), [("extend", True), ("replace", False)])
