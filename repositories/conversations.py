@@ -200,6 +200,14 @@ def of_cycle(connection: sqlite3.Connection, cycle_id: int) -> list[Conversation
     return [_conversation(row) for row in rows]
 
 
+def total_cost(connection: sqlite3.Connection, model_id: int) -> Decimal:
+    """What a model's calls have cost in US dollars, where their prices are known."""
+    rows = connection.execute(
+        "SELECT cost FROM conversations WHERE model_id = ? AND cost IS NOT NULL", (model_id,)
+    )
+    return sum((Decimal(row["cost"]) for row in rows), Decimal(0))
+
+
 def total_costs(connection: sqlite3.Connection, since_ms: int = 0) -> dict[int, Decimal]:
     """What each model's calls have cost in US dollars since a market time, where prices are known."""
     costs: dict[int, Decimal] = {}

@@ -138,6 +138,7 @@ class Portfolio(BaseModel):
     initial_capital: float
     return_percentage: float
     today_pnl: float | None = Field(None, description="Against the value at midnight UTC")
+    token_cost: float | None = Field(None, description="US dollars of calls to LLMs")
 
 
 class AccountValue(BaseModel):

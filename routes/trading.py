@@ -98,6 +98,7 @@ class AllPortfolios(BaseModel):
     unrealized_pnl: float
     realized_pnl: float
     fees_paid: float
+    token_cost: float = Field(description="US dollars of calls to LLMs whose prices are known")
     positions: list[Position]
 
 
@@ -244,7 +245,7 @@ def get_all_portfolios() -> Response:
     summed = dict.fromkeys(
         (
             "total_value", "initial_capital", "cash", "positions_value", "margin_used",
-            "unrealized_pnl", "realized_pnl", "fees_paid", "today_pnl",
+            "unrealized_pnl", "realized_pnl", "fees_paid", "today_pnl", "token_cost",
         ),
         0.0,
     )  # fmt: skip
@@ -274,7 +275,11 @@ def _account_today(engine: TradingEngine) -> dict[str, Any]:
     now_ms = app.clock.now_ms()
     at_midnight = books.value_at(app.database.connection, engine.model.id, now_ms - now_ms % DAY_MS)
     before = engine.model.initial_capital if at_midnight is None else at_midnight.total_value
-    return account | {"today_pnl": account["total_value"] - float(before)}
+    cost = conversations.total_cost(app.database.connection, engine.model.id)
+    return account | {
+        "today_pnl": account["total_value"] - float(before),
+        "token_cost": float(cost),
+    }
 
 
 @blueprint.get("/models/chart-data", responses={200: ValueCurves})

@@ -126,6 +126,11 @@ def test_a_model_says_what_it_is_held_to_and_what_it_has_used(
     assert 0 < budget["cost"] < 0.5
     (provider,) = client.get("/api/providers").json
     assert provider["used_by"] == 1
+    (standing,) = client.get("/api/leaderboard").json
+    account = client.get(f"/api/models/{model_id}/portfolio").json["portfolio"]
+    everything = client.get("/api/aggregated/portfolio").json["portfolio"]
+    costs = {row["token_cost"] for row in (standing, account, everything)}
+    assert costs == {budget["cost"]}
 
 
 # ------------------------------------------------------------------------------------- prompt

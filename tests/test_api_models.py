@@ -49,7 +49,7 @@ def test_a_cycle_by_hand_trades_and_everything_shows_it(client: FlaskClient):
     assert all(row["outcome"] in ("executed", "adjusted") for row in result["decisions"])
     account = client.get(f"/api/models/{model_id}/portfolio").json
     portfolio = account["portfolio"]
-    now = {"positions": portfolio["positions"], "today_pnl": portfolio["today_pnl"]}
+    now = {key: portfolio[key] for key in ("positions", "today_pnl", "token_cost")}
     assert portfolio == result["portfolio"] | now
     assert portfolio["today_pnl"] == pytest.approx(portfolio["total_value"] - 10_000)
     assert portfolio["total_value"] == pytest.approx(

@@ -12,6 +12,7 @@
  * @property {number} unrealized_pnl
  * @property {number} realized_pnl
  * @property {number} fees_paid
+ * @property {number | null} [token_cost] of calls to LLMs, in real dollars
  * @property {import('./positions.js').Position[]} positions
  */
 
@@ -73,6 +74,7 @@ export function showMetrics(container, portfolio) {
       portfolio.realized_pnl,
     ],
     fees_paid: [formatMoney(portfolio.fees_paid), shareOf(portfolio.fees_paid, capital, false)],
+    token_cost: [formatMoney(portfolio.token_cost), shareOf(portfolio.token_cost, capital, false)],
     cash: [formatMoney(portfolio.cash), shareOf(portfolio.cash, total, false)],
     margin_used: [formatMoney(portfolio.margin_used), shareOf(portfolio.margin_used, total, false)],
   };
