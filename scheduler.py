@@ -138,6 +138,7 @@ class TradingLoop:
 
     def stop(self) -> None:
         """Start nothing else, wait for what is running, and let another process take over."""
+        self._desk.stop_calls()
         if self.started:
             self._scheduler.shutdown(wait=True)
         self._prices.stop()

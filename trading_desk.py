@@ -58,6 +58,7 @@ class TradingDesk:
         self._clock = clock
         self._events = events
         self._llm_clients = llm_clients
+        self._ending = threading.Event()
         self._locks: dict[int, threading.Lock] = {}
         self._locks_lock = threading.Lock()
 
@@ -81,6 +82,10 @@ class TradingDesk:
             events=self._events,
             lock=lock,
         )
+
+    def stop_calls(self) -> None:
+        """The process ends: no LLM is called any more, and none that answers late is heard."""
+        self._ending.set()
 
     def run_turn(self, model_id: int, scheduled_at: int) -> list[Conflict]:
         """A cycle of a model and of each of its replicas, all at once and on one snapshot.
@@ -123,7 +128,7 @@ class TradingDesk:
 
     def _may_call(self, model: TradingModel) -> bool:
         """Not while trading is stopped, nor once the model has been paused or archived meanwhile."""
-        if not self.halt.may_call():
+        if self._ending.is_set() or not self.halt.may_call():
             return False
         now = models.get(self.database.connection, model.id)
         return now.archived_at is None and (now.enabled or not model.enabled)

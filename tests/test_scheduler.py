@@ -16,10 +16,19 @@ from market_source import SettableSource
 from clock import AcceleratedClock, ManualClock, SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
-from domain import MINUTE_MS, Interval, Position, Side, TradingModel
+from domain import (
+    MINUTE_MS,
+    Exits,
+    Fill,
+    FillKind,
+    Interval,
+    Position,
+    Side,
+    TradingModel,
+)
 from errors import Conflict
 from event_stream import EventStream
-from ledger import Account
+from ledger import Account, post
 from llm_client import LLMClient
 from model_replicas import set_replicas
 from owner_settings import SettingsStore
@@ -276,6 +285,25 @@ def test_every_price_marks_the_positions_of_every_model(loop: TradingLoop, datab
     for model, coin, price in ((one, "BTC", 100), (two, "ETH", 10)):
         wait_until(lambda model=model: books.load_marks(database.connection, model.id))
         assert books.load_marks(database.connection, model.id)[coin].price == price
+
+
+def test_a_stop_fires_within_a_second_of_its_tick_while_the_model_is_off(
+    loop: TradingLoop, database: Database, source: SettableSource
+):
+    model = add(database, "One", enabled=False)
+    with database.ledger_transaction() as connection:
+        fill = Fill(
+            FillKind.OPEN, "BTC", Side.LONG, Decimal(1), Decimal(100), NOW_MS,
+            exits=Exits(stop_loss=Decimal(95)),
+        )  # fmt: skip
+        account, entry = post(books.load_account(connection, model.id), fill)
+        ids = {"BTC": coins.get(connection, "BTC").id}
+        books.book(connection, model.id, ids, entry)
+        books.store_account(connection, model.id, account, ids, {})
+    loop.start()
+    wait_until(lambda: books.load_marks(database.connection, model.id))
+    source.quotes["BTCUSDT"] = Decimal(94)
+    wait_until(lambda: len(books.all_entries(database.connection, model.id)) == 2, seconds=1.0)
 
 
 def test_a_model_whose_exits_fail_leaves_the_others_watched(loop: TradingLoop, database: Database):

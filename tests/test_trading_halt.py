@@ -128,6 +128,9 @@ def test_an_llm_may_not_be_called_for_a_model_that_is_stopped(world: World):
     assert desk._may_call(replace(world.model, enabled=False))  # run by hand while paused
     desk.halt.stop_all("a test")
     assert not desk._may_call(replace(world.model, enabled=False))
+    desk.halt.resume("a test")
+    desk.stop_calls()  # the process ends
+    assert not desk._may_call(replace(world.model, enabled=False))
 
 
 def test_by_the_api_and_the_command_line(app: Flask):
