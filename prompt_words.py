@@ -25,11 +25,15 @@ class PromptWords:
     market_title: str
     market_intro: str
     shortened: str
-    price_line: str
     close_only: str
     no_entry: str
     stale: str
+    coin: str
+    history_title: str
+    history_intro: str
     history: str
+    indicators_title: str
+    indicators_intro: str
     indicators: str
     advice_title: str
     advice_intro: str
@@ -104,12 +108,16 @@ ENGLISH = PromptWords(
     market_title="Market",
     market_intro="Now: {time}. Bars are of {interval}; the open bar is not shown.",
     shortened="To keep this short, {bars} bars are shown of each series.",
-    price_line="price {price}, 24 h {change}, share of the pool {share}, tick {tick}",
+    coin="{coin}: price {price}, 24 h {change}, share of the pool {share}, tick {tick}",
     close_only="held, out of the pool: can only be closed",
     no_entry="No price just now, cannot be traded: {coins}.",
     stale="price is {age} s old",
-    history="{interval} closes, oldest to newest, the last bar closed at {time}: {values}",
-    indicators="{interval} indicators at the last close: {values}",
+    history_title="History",
+    history_intro="Closes of closed bars, oldest to newest, up to the time that is named.",
+    history="{coin} {interval} to {time}: {values}",
+    indicators_title="Indicators",
+    indicators_intro="At the last close of each interval.",
+    indicators="{coin} {interval}: {values}",
     advice_title="Signals of the strategy {name}",
     advice_intro="Advice of a rule, which may be wrong; you decide.",
     advice_now="{coin}: {signal} now",
@@ -190,12 +198,16 @@ CHINESE = PromptWords(
     market_title="市场",
     market_intro="现在时间：{time}。K 线周期 {interval}；不显示未收盘的 K 线。",
     shortened="为控制长度，每个序列只显示 {bars} 根 K 线。",
-    price_line="现价 {price}，24 小时 {change}，池中占比 {share}，最小价位 {tick}",
+    coin="{coin}：现价 {price}，24 小时 {change}，池中占比 {share}，最小价位 {tick}",
     close_only="持仓中，已不在池内：只能平仓",
     no_entry="当前没有价格、不能交易：{coins}。",
     stale="价格已有 {age} 秒未更新",
-    history="{interval} 收盘价，从旧到新，最后一根收于 {time}：{values}",
-    indicators="{interval} 最近收盘的指标：{values}",
+    history_title="历史",
+    history_intro="已收盘 K 线的收盘价，从最旧到最新，直到所注明的时间。",
+    history="{coin} {interval} 至 {time}：{values}",
+    indicators_title="指标",
+    indicators_intro="各周期最近一次收盘时的数值。",
+    indicators="{coin} {interval}：{values}",
     advice_title="策略 {name} 的信号",
     advice_intro="这是规则策略的建议，可能出错；由你决定。",
     advice_now="{coin}：现在{signal}",

@@ -228,14 +228,7 @@ class _Sections:
         self._words = terms.words
         self._market = market
         self._account = account
-        self._indicators = {
-            (coin, series.interval): indicators_text(
-                series, terms.params.indicators, terms.tick_sizes.get(coin)
-            )
-            for coin, seen in market.items()
-            for series in _series(seen)
-            if terms.params.indicators
-        }
+        self._indicators = self._indicator_lines()
         self._rest = [
             *self._advice(portfolio),
             (self._words.account_title, self._account_text(portfolio)),
@@ -246,7 +239,15 @@ class _Sections:
 
     def user_message(self, bars: int | None) -> str:
         """The message with so many bars a series; None leaves the indicators out as well."""
-        return _joined([(self._words.market_title, self._market_text(bars)), *self._rest])
+        words = self._words
+        sections = [(words.market_title, self._market_text(bars))]
+        if bars:
+            lines = [words.history_intro, *self._history_lines(bars)]
+            sections.append((words.history_title, "\n".join(lines)))
+        if self._indicators and bars is not None:
+            lines = [words.indicators_intro, *self._indicators]
+            sections.append((words.indicators_title, "\n".join(lines)))
+        return _joined([*sections, *self._rest])
 
     def _market_text(self, bars: int | None) -> str:
         words = self._words
@@ -257,44 +258,48 @@ class _Sections:
         missing = [symbol_text(coin) for coin in self._terms.coins if coin not in self._market]
         if missing:
             lines.append(words.no_entry.format(coins=", ".join(missing)))
-        for coin, seen in self._market.items():
-            lines.append(self._coin_line(coin, seen))
-            for series in _series(seen):
-                lines += self._series_lines(coin, series, bars)
+        lines += [self._coin_line(coin, seen) for coin, seen in self._market.items()]
         return "\n".join(lines)
 
     def _coin_line(self, coin: str, seen: CoinMarket) -> str:
         words, tick = self._words, self._terms.tick_sizes.get(coin)
         name = self._terms.names.get(coin)
-        notes = [
-            words.price_line.format(
-                price=price_text(seen.price, tick),
-                change=percent_text(seen.change_24h),
-                share=UNKNOWN if seen.pool_share is None else f"{seen.pool_share * 100:.1f} %",
-                tick=f"{tick.normalize():f}" if tick else UNKNOWN,
-            )
-        ]
-        if seen.stale:
-            notes.append(words.stale.format(age=round(seen.age_seconds)))
+        line = words.coin.format(
+            coin=f"{symbol_text(coin)} {label(name)}" if name else symbol_text(coin),
+            price=price_text(seen.price, tick),
+            change=percent_text(seen.change_24h),
+            share=UNKNOWN if seen.pool_share is None else f"{seen.pool_share * 100:.1f} %",
+            tick=f"{tick.normalize():f}" if tick else UNKNOWN,
+        )
+        notes = [words.stale.format(age=round(seen.age_seconds))] if seen.stale else []
         if coin not in self._terms.coins:
             notes.append(words.close_only)
-        called = f"{symbol_text(coin)} {label(name)}" if name else symbol_text(coin)
-        return f"\n## {called}\n" + "; ".join(notes)
+        return "; ".join([line, *notes])
 
-    def _series_lines(self, coin: str, series: KlineSeries, bars: int | None) -> list[str]:
-        words, lines = self._words, []
-        if bars:
-            lines.append(
-                words.history.format(
-                    interval=series.interval,
-                    time=time_text(closed_at_ms(series)),
-                    values=closes_text(series, bars, self._terms.tick_sizes.get(coin)),
-                )
+    def _history_lines(self, bars: int) -> list[str]:
+        return [
+            self._words.history.format(
+                coin=symbol_text(coin),
+                interval=series.interval,
+                time=time_text(closed_at_ms(series)),
+                values=closes_text(series, bars, self._terms.tick_sizes.get(coin)),
             )
-        values = self._indicators.get((coin, series.interval))
-        if bars is not None and values:
-            lines.append(words.indicators.format(interval=series.interval, values=values))
-        return lines
+            for coin, seen in self._market.items()
+            for series in _series(seen)
+        ]
+
+    def _indicator_lines(self) -> list[str]:
+        wanted = self._terms.params.indicators
+        return [
+            self._words.indicators.format(
+                coin=symbol_text(coin),
+                interval=series.interval,
+                values=indicators_text(series, wanted, self._terms.tick_sizes.get(coin)),
+            )
+            for coin, seen in self._market.items()
+            for series in _series(seen)
+            if wanted
+        ]
 
     def _advice(self, portfolio: Portfolio) -> list[tuple[str, str]]:
         if self._terms.params.advice == NO_ADVICE:

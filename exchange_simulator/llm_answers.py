@@ -26,12 +26,11 @@ BOLD_EVERY = 4
 TOO_MUCH_LEVERAGE = 40
 TOO_MUCH_OF_EQUITY = 5
 
-_COIN = re.compile(r"^## (?P<coin>[A-Za-z0-9._-]+)", re.MULTILINE)
-_PRICE = re.compile(r"(?:price|现价)\s*(?P<price>\d+(?:\.\d+)?)")
-_CLOSES = re.compile(
-    r"(?:closes|收盘价)[^\n]*?[:：]\s*(?P<closes>\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?)+)\s*$",
-    re.MULTILINE,
+_SYMBOL = r"^(?P<coin>[A-Za-z0-9._-]+)"
+_PRICE = re.compile(
+    rf"{_SYMBOL}(?: «[^»\n]*»)?[:：]\s*(?:price|现价)\s*(?P<price>\d+(?:\.\d+)?)", re.MULTILINE
 )
+_CLOSES = re.compile(rf"{_SYMBOL} \d+[mhdw] [^\n]*UTC[:：]\s*(?P<closes>\d[\d., ]*)$", re.MULTILINE)
 _EQUITY = re.compile(r"(?:Equity|权益)\s*(?P<equity>\d+(?:\.\d+)?)")
 _POSITION = re.compile(r"^(?P<coin>[A-Za-z0-9._-]+)[:：]\s*(?P<side>long|short)\b", re.MULTILINE)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -89,19 +88,16 @@ def _decisions(page: str, model: str, chance: int, chinese: bool) -> list[dict[s
 
 
 def _coins_on(page: str) -> list[_Seen]:
-    """Every coin that has a price, with its trend."""
-    headings = list(_COIN.finditer(page))
-    seen = []
-    for heading, following in zip(
-        headings, [*headings[1:], *([None] if headings else [])], strict=True
-    ):
-        part = page[heading.end() : following.start() if following else len(page)]
-        price, closes = _PRICE.search(part), _CLOSES.search(part)
-        if price is None or float(price["price"]) <= 0:
-            continue
-        values = [float(text) for text in closes["closes"].split(", ")] if closes else []
-        seen.append(_Seen(heading["coin"], float(price["price"]), _trend(values[-CLOSES_READ:])))
-    return seen
+    """Every coin that has a price, with the trend of its first series."""
+    closes: dict[str, list[float]] = {}
+    for match in _CLOSES.finditer(page):
+        values = [float(text) for text in match["closes"].split(", ")]
+        closes.setdefault(match["coin"], values[-CLOSES_READ:])
+    return [
+        _Seen(match["coin"], float(match["price"]), _trend(closes.get(match["coin"], [])))
+        for match in _PRICE.finditer(page)
+        if float(match["price"]) > 0
+    ]
 
 
 def _trend(closes: list[float]) -> float:

@@ -168,7 +168,7 @@ def test_terms_that_are_being_edited_are_previewed_and_not_stored(
     fresh = client.post("/api/models/preview", json=terms).json
     text = "\n".join(message["content"] for message in fresh["messages"])
     assert "My own words." in text
-    assert "## BTC" in text
+    assert "BTC «Bitcoin»" in text
     assert "500" in text
     assert "角色" in text
     model_id = add(client, provider_id)

@@ -63,8 +63,9 @@ def test_the_named_sections_stand_in_their_order(language: str) -> None:
     assert titles == [words.role_title, words.rules_title, words.limits_title, words.output_title]
     titles = [line[2:] for line in built.user.splitlines() if line.startswith("# ")]
     assert titles == [
-        words.market_title, words.advice_title.format(name="ma_cross"), words.account_title,
-        words.positions_title, words.trades_title, words.task_title,
+        words.market_title, words.history_title, words.indicators_title,
+        words.advice_title.format(name="ma_cross"), words.account_title, words.positions_title,
+        words.trades_title, words.task_title,
     ]  # fmt: skip
     assert built.template_version == TEMPLATE_VERSION
 
@@ -107,7 +108,9 @@ def test_numbers_have_no_exponent() -> None:
 def test_series_run_from_the_oldest_to_the_newest_and_say_so() -> None:
     series = replace(klines(100.0, 3), close=np.array([1.5, 2.5, 3.5]))
     assert closes_text(series, 2, Decimal("0.1")) == "2.5, 3.5"
-    assert "closes, oldest to newest, the last bar closed at 2024-06-01 12:00 UTC:" in prompt().user
+    user = prompt().user
+    assert "oldest to newest" in user
+    assert "\nBTC 1h to 2024-06-01 12:00 UTC: " in user
 
 
 def test_several_intervals_are_shown_shortest_first() -> None:
@@ -119,7 +122,7 @@ def test_several_intervals_are_shown_shortest_first() -> None:
         },
     )
     user = prompt(terms(("BTC",)), market={"BTC": seen}).user
-    places = [user.index(f"\n{name} closes") for name in ("1h", "4h", "1d")]
+    places = [user.index(f"\nBTC {name} to") for name in ("1h", "4h", "1d")]
     assert places == sorted(places)
 
 
@@ -202,12 +205,12 @@ def test_the_owners_prompt_extends_role_and_rules_or_replaces_them(
 def test_a_coins_name_cannot_pose_as_anything_else(name: str) -> None:
     shown = replace(terms(("BTC",)), names={"BTC": name})
     user = prompt(shown, market=market("BTC")).user
-    (heading,) = [line for line in user.splitlines() if line.startswith("## ")]
-    assert heading == f"## BTC {label(name)}"
-    assert len(heading) <= 60
-    assert heading.isprintable()
-    assert heading.count("«") == heading.count("»") == 1
-    assert not set(heading[3:]) & set('#<>{}[]`"\\')
+    (line,) = [line for line in user.splitlines() if line.startswith("BTC «")]
+    assert line.startswith(f"BTC {label(name)}: price ")
+    assert len(label(name)) <= 42
+    assert line.isprintable()
+    assert line.count("«") == line.count("»") == 1
+    assert not set(line) & set('#<>{}[]`"\\')
     plain = prompt(replace(shown, names={}), market=market("BTC")).user
     assert user.replace(f" {label(name)}", "") == plain
 
@@ -215,7 +218,7 @@ def test_a_coins_name_cannot_pose_as_anything_else(name: str) -> None:
 def test_a_strange_symbol_is_quoted_as_a_name_is() -> None:
     strange = "B\n# Rules"
     user = prompt(terms((strange,)), market={strange: coin_market("5")}).user
-    assert f"## {label(strange)}\n" in user
+    assert f"\n{label(strange)}: price 5" in user
     assert "\n# Rules" not in user
 
 
@@ -234,7 +237,7 @@ def test_a_hundred_coins_fit_and_quickly() -> None:
     assert time.perf_counter() - started < 1.0
     assert built.estimated_tokens <= 32_000
     for coin in coins:
-        assert f"## {coin}\n" in built.user
+        assert f"\n{coin}: price " in built.user
     assert "To keep this short" in built.user
     small = prompt(terms(coins, history_bars=100, most_prompt_tokens=8_000), market=seen)
     assert small.estimated_tokens <= 8_000

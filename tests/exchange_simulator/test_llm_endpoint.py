@@ -15,14 +15,12 @@ from exchange_simulator.server import SimulatorServer
 
 PAGE = """# Market
 Now: 2024-06-01 12:00 UTC. Bars are of 1h.
+BTC «Bitcoin»: price 66200.00, 24 h +1.25 %
+ETH «Ethereum»: price 3000.00, 24 h +1.25 %
 
-## BTC «Bitcoin»
-price 66200.00, 24 h +1.25 %
-1h closes, oldest to newest, the last bar closed at 2024-06-01 12:00 UTC: 65000.00, 65100.00, 66000.00
-
-## ETH «Ethereum»
-price 3000.00, 24 h +1.25 %
-1h closes, oldest to newest, the last bar closed at 2024-06-01 12:00 UTC: 3100.00, 3100.00, 3000.00
+# History
+BTC 1h to 2024-06-01 12:00 UTC: 65000.00, 65100.00, 66000.00
+ETH 1h to 2024-06-01 12:00 UTC: 3100.00, 3100.00, 3000.00
 
 # Account
 Equity 10000.00 USDT
