@@ -26,6 +26,7 @@ blueprint = APIBlueprint(
     abp_responses=ERROR_ANSWERS,
 )
 
+KLINE_FIELDS = ("timestamp", "open", "high", "low", "close", "volume")
 MOST_BARS = 1000
 
 Symbol = Annotated[str, Field(min_length=1, max_length=20)]
@@ -161,15 +162,11 @@ def get_klines(path: SymbolPath, query: KlinesQuery) -> Response:
 
 def _kline_answer(answer: KlineAnswer) -> Response:
     series = answer.series
-    response = jsonify(
-        [
-            {
-                "timestamp": bar.open_time, "open": bar.open, "high": bar.high, "low": bar.low,
-                "close": bar.close, "volume": bar.volume,
-            }
-            for bar in series
-        ]
+    columns = (
+        series.open_time, series.open, series.high, series.low, series.close, series.volume
     )  # fmt: skip
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    response = jsonify([dict(zip(KLINE_FIELDS, row, strict=True)) for row in rows])
     response.headers["X-Data-Source"] = series.source
     response.headers["X-Data-Stale"] = str(int(answer.stale))
     if len(series):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
@@ -53,6 +54,18 @@ class Query(BaseModel):
     """Base of queries; a parameter that no route reads is ignored."""
 
     model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **terms: Any) -> dict[str, Any]:
+        """The JSON Schema. The plain one is kept: the API library asks for it at every request."""
+        if args or terms:
+            return super().model_json_schema(*args, **terms)
+        return _plain_schema(cls)
+
+
+@cache
+def _plain_schema(query: type[Query]) -> dict[str, Any]:
+    return super(Query, query).model_json_schema()
 
 
 class Body(BaseModel):
