@@ -311,7 +311,10 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=20)
     parser.add_argument("--coins", type=int, default=100)
     parser.add_argument("--minutes", type=int, default=24 * 60)
-    parser.add_argument("--speed", type=float, default=30.0, help="times real time")
+    parser.add_argument(
+        "--speed", type=float, default=10.0,
+        help="times real time; a turn is lost where the one before still runs",
+    )  # fmt: skip
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         result = soak(

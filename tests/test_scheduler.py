@@ -391,8 +391,8 @@ def test_a_loop_that_lost_its_lease_starts_nothing(
     count = "SELECT COUNT(*) FROM cycles"
     before = database.connection.execute(count).fetchone()[0]
     monkeypatch.setattr("trading_lease.HEARTBEAT_SECONDS", 0.0)
-    wait_until(lambda: not loop.running)
-    assert jobs(loop) == {"account-values"}
+    wait_until(lambda: jobs(loop) == {"account-values"})
+    assert not loop.running
     assert database.connection.execute(count).fetchone()[0] == before
 
 
