@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from flask import Flask, request
 from flask_babel import Babel
@@ -35,7 +36,7 @@ from data_aggregator import MultiSourceDataAggregator
 from data_cache import open_cache
 from data_jobs import DataJobs
 from database import Database
-from domain import Clock
+from domain import Clock, Coin
 from event_stream import EventStream
 from kline_store import KlineStore
 from kline_stream import KlineStream
@@ -48,6 +49,7 @@ from okx_fetcher import OKXDataFetcher, endpoint_limiter
 from owner_settings import SettingsStore
 from price_check import PriceCheck
 from price_stream import PriceStream
+from pushed_prices import traded_only
 from redaction import Redactor, redact_root_handlers
 from repositories import books, coins, providers
 from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
@@ -142,7 +144,7 @@ def build_services(config: Config, clock: Clock) -> Services:
     streams = build_streams(config)
     prices = PriceStream(
         data_aggregator, lambda: coins_in_use(database), events, config.PRICE_POLL_SECONDS,
-        streams=streams, find_coins=lambda symbols: coins.find_all(database.connection, symbols),
+        streams=streams, find_coins=lambda symbols: streamed_coins(database, data_aggregator, symbols),
         clock=clock,
     )  # fmt: skip
     klines = KlineStream(
@@ -212,6 +214,14 @@ def build_venues(config: Config, clock: Clock) -> dict[str, MarketSource]:
         limiter=endpoint_limiter(config.OKX_RATE_LIMIT, wall_clock),
     )
     return {binance.name: binance, okx.name: okx}
+
+
+def streamed_coins(
+    database: Database, data_aggregator: MultiSourceDataAggregator, symbols: Sequence[str]
+) -> list[Coin]:
+    """Coins with their symbols at the venues that trade them now."""
+    found = coins.find_all(database.connection, symbols)
+    return traded_only(found, data_aggregator.venues.trading_venues(found))
 
 
 def build_streams(config: Config) -> MarketStreams | None:

@@ -8,6 +8,7 @@ first text that is not JSON: both are switched off here, for the stream's superv
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
@@ -43,6 +44,7 @@ WAITING_MESSAGES = 10_000
 OPEN_SECONDS = 4.0
 READ_SECONDS = 0.2  # how long the SDK waits for a text before it looks whether it should end
 
+_SYMBOL = re.compile(r"[A-Z0-9]{1,20}")
 UNREADABLE = {"e": "unreadable"}  # stands for a text that is not JSON
 
 
@@ -58,7 +60,7 @@ class BinanceStream:
 
     async def open(self, channels: Collection[Channel]) -> None:
         """Connect with the first channels in the address, and ask for the rest."""
-        first, *rest = in_batches(channels, STREAMS_IN_URL)
+        first, *rest = in_batches(with_names(channels), STREAMS_IN_URL)
         self._client = AsyncClient()
         manager = BinanceSocketManager(self._client, max_queue_size=WAITING_MESSAGES)
         manager.STREAM_URL = self._url
@@ -101,7 +103,7 @@ class BinanceStream:
             await self._client.session.close()
 
     async def _request(self, method: str, channels: Collection[Channel]) -> None:
-        for batch in in_batches(channels, STREAMS_A_MESSAGE):
+        for batch in in_batches(with_names(channels), STREAMS_A_MESSAGE):
             await self._pace.wait()
             self._requests += 1
             names = [stream_name(channel) for channel in batch]
@@ -113,6 +115,11 @@ class BinanceStream:
                 await socket.send(json.dumps(request))
             except (OSError, WebSocketException) as error:
                 raise StreamLost(f"Binance's stream has ended ({_name(error)}).") from error
+
+
+def with_names(channels: Collection[Channel]) -> list[Channel]:
+    """Without those whose symbol is none of Binance's: one bad name has the whole request refused."""
+    return [channel for channel in channels if _SYMBOL.fullmatch(channel.symbol)]
 
 
 def stream_name(channel: Channel) -> str:

@@ -26,9 +26,10 @@ from stream_messages import Channel, StreamedBar
 
 LOOK_SECONDS = 0.25
 OPEN_BAR_PAUSE_SECONDS = 1.0  # an open bar is told at most so often
+QUIET_SECONDS = 5.0  # a series of which no stream says anything for so long is asked for
 MOST_WAITING_BARS = 20  # more are fetched over REST
 MOST_BARS_AT_ONCE = 300
-GAP_PAUSE_SECONDS = 0.5
+ASK_PAUSE_SECONDS = 1.0  # between two questions for one series
 # A bar that a venue does not give when asked so often was never made: the next one goes out.
 TRIES_A_GAP = 3
 REMEMBERED_SECONDS = 120.0  # so that who comes back after a cut finds no bar missing
@@ -51,18 +52,23 @@ class Series:
 
 @dataclass(slots=True)
 class Feed:
-    """What is known of a series that is listened to. `source` is whose stream it is had from."""
+    """What is known of a series that is listened to. `source` is whose stream it is had from.
+
+    Times are seconds of a clock that never goes back.
+    """
 
     series: Series
     listeners: int = 0
     left_at: float = 0.0
     source: str | None = None
+    heard_at: float = 0.0  # when its stream last brought a bar
     waiting: deque[StreamedBar] = field(default_factory=lambda: deque(maxlen=MOST_WAITING_BARS))
     last: StreamedBar | None = None  # the newest bar there is
     told: Kline | None = None  # the newest that listeners have been told
     told_at: float = 0.0
     must_fill: bool = True
     fill_at: float = 0.0  # no earlier
+    poll_at: float = 0.0  # nor this, while nothing comes by itself
     tries: int = 0
 
     def fill_now(self) -> None:
@@ -159,6 +165,7 @@ class KlineStream:
             if waiting and waiting[-1].bar.open_time == streamed.bar.open_time:
                 waiting.pop()  # the same bar, as it stood before
             waiting.append(streamed)
+            feed.heard_at = time.monotonic()
         self._look.set()
 
     def _came_up(self, stream: str) -> None:
@@ -228,9 +235,14 @@ class KlineStream:
 
     def _advance(self, feed: Feed) -> None:
         """Tell the listeners of one series what is new."""
-        must_ask = feed.must_fill or feed.source is None  # without a stream nothing comes by itself
-        if must_ask and time.monotonic() >= feed.fill_at:
-            self._fill(feed, None, self._poll_seconds)
+        now = time.monotonic()
+        # A coin that trades seldom, or one that its venue's stream does not have.
+        is_quiet = now - feed.heard_at > QUIET_SECONDS
+        if (feed.source is None or is_quiet) and now >= feed.poll_at:
+            feed.poll_at = now + (self._poll_seconds if feed.source is None else QUIET_SECONDS)
+            feed.must_fill = True
+        if feed.must_fill and now >= feed.fill_at:
+            self._fill(feed, None)
         while (streamed := self._next(feed)) is not None:
             if feed.leaves_a_gap(streamed.bar) and not self._close_gap(feed, streamed.bar):
                 break
@@ -238,7 +250,7 @@ class KlineStream:
             with self._lock:
                 if feed.waiting and feed.waiting[0] is streamed:
                     feed.waiting.popleft()
-        if time.monotonic() - feed.told_at >= OPEN_BAR_PAUSE_SECONDS:
+        if now - feed.told_at >= OPEN_BAR_PAUSE_SECONDS:
             self._tell(feed)
 
     def _next(self, feed: Feed) -> StreamedBar | None:
@@ -249,7 +261,7 @@ class KlineStream:
         """Fetch what is missing before `bar`; whether that is done, so that `bar` may follow."""
         if time.monotonic() < feed.fill_at:
             return False
-        if not self._fill(feed, bar.open_time, GAP_PAUSE_SECONDS):
+        if not self._fill(feed, bar.open_time):
             return False
         feed.tries += 1
         if feed.leaves_a_gap(bar) and feed.tries < TRIES_A_GAP:
@@ -257,13 +269,13 @@ class KlineStream:
         feed.tries = 0
         return True
 
-    def _fill(self, feed: Feed, until: int | None, pause_seconds: float) -> bool:
+    def _fill(self, feed: Feed, until: int | None) -> bool:
         """Fetch the last bar that is known and what follows, up to now or to `until`.
 
-        Whether a source has answered; then no sooner again than in `pause_seconds`.
+        Whether a source has answered.
         """
         interval = feed.series.interval
-        feed.fill_at = time.monotonic() + pause_seconds
+        feed.fill_at = time.monotonic() + ASK_PAUSE_SECONDS
         try:
             answer = self._data_aggregator.get_klines(
                 feed.series.coin,

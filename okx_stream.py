@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import Callable, Collection
 
@@ -47,6 +48,7 @@ CLOSE_SECONDS = 0.2
 PING_SECONDS = 20.0  # the venue closes a connection on which nothing was said for 30 s
 ENDS_SOON = "64008"  # the code of its notice that the connection will be closed
 
+_SYMBOL = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{1,20}")
 _INTERVALS = {f"candle{name}": interval for interval, name in BARS.items()}
 _CANDLES = {interval: channel for channel, interval in _INTERVALS.items()}
 
@@ -116,7 +118,8 @@ class OkxStream:
 
     async def _request(self, operation: str, channels: Collection[Channel]) -> None:
         assert self._client is not None  # it has been opened
-        for batch in in_batches(channels, CHANNELS_A_MESSAGE):
+        named = [channel for channel in channels if _SYMBOL.fullmatch(channel.symbol)]
+        for batch in in_batches(named, CHANNELS_A_MESSAGE):
             await self._pace.wait()
             try:
                 await self._client.send(operation, [channel_argument(each) for each in batch])

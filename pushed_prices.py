@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from domain import Clock, Coin, Ticker
 from errors import SourceBadAnswer
@@ -20,6 +21,22 @@ ALIVE_SECONDS = 3.0  # a stream that has said nothing for so long covers no pric
 CONFIRMED_FOR_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
+
+
+def traded_only(coins: Collection[Coin], trading: Mapping[str, Mapping[str, bool]]) -> list[Coin]:
+    """`coins` without the symbols by which a venue does not trade them, where that is known."""
+
+    def symbol(coin: Coin, venue: str, text: str | None) -> str | None:
+        return text if trading[coin.symbol].get(venue, True) else None
+
+    return [
+        replace(
+            coin,
+            binance_symbol=symbol(coin, "binance", coin.binance_symbol),
+            okx_symbol=symbol(coin, "okx", coin.okx_symbol),
+        )
+        for coin in coins
+    ]
 
 
 class PushedSource:

@@ -141,6 +141,7 @@ class VenueStream:
         self._closing: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._messages = self._dropped = 0
+        self._has_said = False  # that it is lost
         self._last_message_ms: int | None = None
 
     def state(self) -> StreamState:
@@ -199,7 +200,7 @@ class VenueStream:
             self._supervisor.renewing(now)
             self._coming = self._open()
         elif step is Step.ABANDON and self._line is not None:
-            log.warning("the stream of %s says nothing: it is made anew", self.name)
+            self._say("the stream of %s says nothing: it is made anew", self.name)
             self._lose(now, self._line)
         elif step is Step.ABANDON_RENEWAL and self._coming is not None:
             self._end_renewal(now, self._coming)
@@ -229,9 +230,14 @@ class VenueStream:
         if not line.ended or line.failure is None:
             return
         if isinstance(line.failure, StreamLost):
-            log.warning("%s", line.failure)
+            self._say("%s", line.failure)
         else:  # the edge: a stream's own mistake must not end the others
             log.error("the stream of %s failed", self.name, exc_info=line.failure)
+
+    def _say(self, words: str, *arguments: object) -> None:
+        """Once an outage: it may last for hours, with a try every few seconds."""
+        log.log(logging.DEBUG if self._has_said else logging.WARNING, words, *arguments)
+        self._has_said = True
 
     def _close(self, line: Line | None) -> None:
         if line is None:
@@ -255,6 +261,7 @@ class VenueStream:
         if line is self._line:
             first = self._supervisor.heard(now)
             if first:
+                self._has_said = False
                 self._on_up(self.name)
         elif line not in self._retiring:
             return

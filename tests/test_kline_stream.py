@@ -118,7 +118,7 @@ def events() -> EventStream:
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kline_stream, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(kline_stream, "GAP_PAUSE_SECONDS", 0.03)
+    monkeypatch.setattr(kline_stream, "ASK_PAUSE_SECONDS", 0.03)
     monkeypatch.setattr(kline_stream, "OPEN_BAR_PAUSE_SECONDS", 0.1)
 
 
@@ -244,6 +244,15 @@ def test_without_any_stream_candles_are_polled(page: Listener, streams: Streams,
     assert told(page, 2) == [bar(0), bar(1, closed=False)]
     candles.bars[-1] = replace(candles.bars[-1], close=15)
     assert told(page, 1) == [bar(1, close=15, closed=False)]
+
+
+def test_a_series_of_which_the_stream_says_nothing_is_asked_for(
+    page: Listener, candles: Candles, monkeypatch: pytest.MonkeyPatch
+):
+    """The venue's stream is up, and does not have this coin."""
+    monkeypatch.setattr(kline_stream, "QUIET_SECONDS", 0.1)
+    candles.bars = [bar(-1), bar(0), bar(1, closed=False)]
+    assert told(page, 2) == [bar(0), bar(1, closed=False)]
 
 
 def test_the_venues_are_left_when_the_last_listener_leaves(

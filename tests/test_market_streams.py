@@ -239,6 +239,27 @@ def test_candles_come_while_they_are_wanted_and_no_longer(make, exchange: Simula
     assert bars == []
 
 
+@BOTH
+def test_a_name_that_is_none_does_not_cost_the_others(make, exchange: SimulatorServer, venue: str):
+    strange = ["NOSUCHUSDT", "NOSUCH-USDT", "a/b", "BTC USDT", "币安人生USDT", "x" * 100, ""]
+    symbols = {name: [*strange, *known] for name, known in SYMBOLS.items()}
+    streams = make(symbols=symbols)
+    all_have_come(streams, venue, SYMBOLS)
+    streams.want_tickers({name: [*known, "ß-USDT"] for name, known in symbols.items()})
+    all_have_come(streams, venue, SYMBOLS)
+    assert state(streams, venue).reconnects == 0
+
+
+def test_an_outage_is_told_once(exchange: SimulatorServer, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.WARNING, "venue_stream")
+    streams = MarketStreams("ws://127.0.0.1:9", None, SystemClock(), HASTY)
+    streams.want_tickers(SYMBOLS)
+    streams.start()
+    until(lambda: state(streams, "binance").reconnects > 3)
+    streams.stop()
+    assert len([each for each in caplog.records if each.name == "venue_stream"]) == 1
+
+
 def test_without_anything_wanted_there_is_no_connection(make, exchange: SimulatorServer):
     streams = make()
     until(lambda: all(state(streams, venue).state == "up" for venue in ("binance", "okx")))

@@ -14,9 +14,10 @@ import price_age
 from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
-from domain import Ticker
+from domain import Coin, Ticker
 from event_stream import EventStream
 from price_stream import PriceStream
+from pushed_prices import traded_only
 from repositories.coins import find_all
 from stream_supervisor import StreamState
 
@@ -233,6 +234,14 @@ def test_both_venues_are_asked_for_the_coins_in_use(pushed: PriceStream, streams
         "binance": {"BTCUSDT", "ETHUSDT"},
         "okx": {"BTC-USDT", "ETH-USDT"},
     }
+
+
+def test_a_venue_is_not_asked_for_what_it_does_not_trade():
+    """One name that it does not know may have it refuse all others."""
+    btc = Coin(1, "BTC", "Bitcoin", binance_symbol="BTCUSDT", okx_symbol="BTC-USDT")
+    matic = Coin(2, "MATIC", "Matic", binance_symbol="MATICUSDT", okx_symbol="MATIC-USDT")
+    trading = {"BTC": {"binance": True}, "MATIC": {"binance": False, "okx": True}}
+    assert traded_only([btc, matic], trading) == [btc, replace(matic, binance_symbol=None)]
 
 
 def test_what_is_pushed_goes_to_the_listeners_and_costs_no_question(
