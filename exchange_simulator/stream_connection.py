@@ -103,9 +103,12 @@ class StreamConnection:
         on_open: Callable[[StreamConnection], None],
         on_text: Callable[[StreamConnection, str], None],
         on_frame: Callable[[StreamConnection], None],
-    ) -> web.WebSocketResponse:
+    ) -> web.StreamResponse:
         """Read it until it ends. `on_frame` is called for every message, ping and pong."""
-        await self._socket.prepare(self._request)
+        try:
+            await self._socket.prepare(self._request)
+        except ConnectionResetError:  # it left before it was answered, as when this process stood
+            return web.Response()
         writer = asyncio.create_task(self._write())
         try:
             on_open(self)

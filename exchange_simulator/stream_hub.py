@@ -79,7 +79,7 @@ class StreamHub:
         self._pulse_seconds = pulse_seconds
         self._connections: dict[StreamConnection, StreamFaults] = {}
 
-    async def accept(self, request: web.Request) -> web.WebSocketResponse:
+    async def accept(self, request: web.Request) -> web.StreamResponse:
         """The handler of the venue's websocket routes."""
         faults = StreamFaults(self._faults, self._venue.name)
         connection = StreamConnection(
