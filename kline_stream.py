@@ -130,6 +130,7 @@ class KlineStream:
             feed = self._feeds.setdefault(series, Feed(series))
             feed.listeners += 1
             feed.told = None  # who has just come is told the bar as it stands
+            feed.heard_at = time.monotonic()
             feed.fill_now()
             if self._thread is None and not self._ended:
                 self._thread = threading.Thread(target=self._run, name="kline-stream", daemon=True)
@@ -217,7 +218,7 @@ class KlineStream:
                 wanted[source].add(channels[source])
             serving = next(iter(up), None)
             if serving != feed.source:
-                feed.source = serving
+                feed.source, feed.poll_at = serving, 0.0
                 feed.fill_now()
             if serving is not None:
                 by_channel[serving, channels[serving]] = feed
