@@ -19,13 +19,12 @@ from api_address import AddressRule, http_client
 from domain import LLMProvider
 from errors import TradingSystemError
 from llm_usage import Usage, estimated_tokens
-from redaction import CUT, Redactor
+from redaction import CUT, LEAST_LENGTH, Redactor
 
 LARGEST_TOKENS = 1_000_000_000
 LONGEST_ERROR = 500
 LONGEST_RETRY_AFTER = 86_400.0
 NO_KEY = "none"  # local servers want none, and the client insists on one
-LEAST_KEY = 4  # shorter ones are words of an answer as well
 _KEY_SHAPE = re.compile(r"\bsk-[A-Za-z0-9_-]{12,}")
 
 Message = Mapping[str, str]
@@ -145,7 +144,7 @@ class LLMClient:
     def without_key(self, text: str) -> str:
         """An answer without this provider's key and what looks like one, otherwise as it is."""
         key = self.provider.api_key
-        if len(key) >= LEAST_KEY:
+        if len(key) >= LEAST_LENGTH:
             text = text.replace(key, CUT)
         return _KEY_SHAPE.sub(CUT, text)
 

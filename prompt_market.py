@@ -141,7 +141,7 @@ def _vwap(klines: KlineSeries, tick: Decimal | None) -> str:
 
 
 def _volume_ratio(klines: KlineSeries, tick: Decimal | None) -> str:
-    return f"volume {_short(indicators.volume_ratio(klines.volume, 20)[-1])} × its mean of 20"
+    return f"volume ratio {_short(indicators.volume_ratio(klines.volume, 20)[-1])}"
 
 
 _TEXTS: Mapping[Indicator, Callable[[KlineSeries, Decimal | None], str]] = {

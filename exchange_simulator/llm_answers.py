@@ -22,7 +22,7 @@ MODELS = (STEADY, BOLD, THINKER)
 CLOSES_READ = 8
 TREND_TO_ENTER = 0.0008  # the last close over the mean of those before, less one
 MOST_POSITIONS = 3
-BOLD_EVERY = 4
+BOLD_EVERY = 2
 TOO_MUCH_LEVERAGE = 40
 TOO_MUCH_OF_EQUITY = 5
 

@@ -129,7 +129,7 @@ def test_several_intervals_are_shown_shortest_first() -> None:
 def test_every_indicator_can_be_shown() -> None:
     user = prompt(terms(indicators=tuple(Indicator))).user
     for name in ("EMA20", "SMA50", "RSI14", "MACD", "Bollinger", "ATR14", "ADX14", "%K", "OBV",
-                 "VWAP20", "volume"):  # fmt: skip
+                 "VWAP20", "volume ratio"):  # fmt: skip
         assert name in user
 
 
