@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/messages.po))
 
-.PHONY: demo run test check bench soak faults screenshots vendor requirements translations clean
+.PHONY: demo run test check bench soak faults fuzz screenshots vendor requirements translations clean
 
 ## The whole app on the simulated exchange: no keys, no network
 demo: $(VENV)/run.stamp $(CATALOGUES)
@@ -42,6 +42,10 @@ faults: $(VENV)/dev.stamp
 ## Eight hours of streams in five minutes, with every trouble they can have
 soak: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.stream_soak
+
+## A hundred thousand damaged answers of language models: none raises, none trades beyond risk
+fuzz: $(VENV)/dev.stamp
+	MUTATIONS=100000 $(BIN)/python -m pytest -q tests/test_decision_parser.py -k mutated
 
 ## Pictures of every page into docs/screenshots
 screenshots: $(VENV)/dev.stamp $(CATALOGUES)
