@@ -131,9 +131,21 @@ function budgetMeters(container) {
   return { show };
 }
 
+/** The limits as the venues count them. @type {Record<string, string>} */
+const BUDGETS = {
+  weight: t('Request weight'),
+  requests: t('Requests'),
+  ticker: t('One price'),
+  tickers: t('All prices'),
+  candles: t('Recent candles'),
+  'history-candles': t('Older candles'),
+  books: t('Order book'),
+  instruments: t('Listed pairs'),
+};
+
 /** @param {import('./sources.js').Budget} budget */
 function budgetMeter({ name }) {
-  const label = word(name);
+  const label = BUDGETS[name] ?? word(name);
   const bar = element('div', { class: 'meter', role: 'meter', 'aria-label': t('Used of the limit: %(name)s', { name: label }), 'aria-valuemin': 0 });
   const figures = element('span', { class: 'muted' });
   const node = element('div', { 'data-testid': 'source-budget' }, element('div', { class: 'meter-label' }, element('span', {}, label), figures), bar);

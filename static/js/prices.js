@@ -17,8 +17,11 @@ import { t } from './i18n.js';
 import { substitute } from './sources.js';
 import { subscribe } from './stream.js';
 
-/** A price that no newer one has followed for so long is old, whatever it said of itself when it came. */
-const OLD_AFTER_SECONDS = 30;
+/**
+ * A price that no newer one has followed for so long is old, whatever it said of itself when it came:
+ * one that stands still, but is fresh, is told again within ten seconds.
+ */
+export const OLD_AFTER_SECONDS = 20;
 
 /** @type {Map<string, Price>} */
 const prices = new Map();

@@ -5,6 +5,7 @@ import { byId, element, replaceContent, setText } from './element.js';
 import { formatAge, formatTime, isNumber, zoneName } from './format.js';
 import { t } from './i18n.js';
 import { killSwitchStands, startKillSwitch } from './kill-switch.js';
+import { OLD_AFTER_SECONDS } from './prices.js';
 import { sourceLight, sourceState, sourceStory, streamState as venueStream } from './source-words.js';
 import { knownSources, onSources, preferredSource } from './sources.js';
 import { onStreamState, streamState, subscribe } from './stream.js';
@@ -15,13 +16,17 @@ import { sourceName } from './words.js';
 
 const HEALTH_EVERY_MS = 15_000;
 const SOONEST_MS = 1_000;
+/** Prices that came by the stream say more than health does, which knows but the newest of them. */
+const STREAMED_FOR_MS = 5_000;
 
 /** Market time is the exchange's: in a replayed market it is not the clock on the wall. */
 let marketTimeMs = NaN;
 /** @type {any} null until the first answer, and while none comes */
 let health = null;
 let unreachable = false;
-let healthReceivedAt = 0;
+/** @type {{ source: string | null, age_seconds: number | null, stale: boolean } | null} */
+let prices = null;
+let pricesReceivedAt = -Infinity;
 /** A light a source, in the order of the API. @type {Map<string, HTMLElement>} */
 const lights = new Map();
 
@@ -50,14 +55,14 @@ function showStream() {
 function showPrices() {
   const node = byId('status-prices');
   if (!health) return showNoHealth(node);
-  const { prices } = health;
-  if (!isNumber(prices?.age_seconds)) return show(node, 'error', t('none yet'));
-  const age = prices.age_seconds + (performance.now() - healthReceivedAt) / 1000;
-  const text = [sourceName(prices.source ?? ''), formatAge(age)].filter(Boolean).join(' · ');
+  if (!prices || !isNumber(prices.age_seconds)) return show(node, 'error', t('none yet'));
+  const age = prices.age_seconds + (performance.now() - pricesReceivedAt) / 1000;
+  const served = sourceName(prices.source ?? '');
+  const text = [served, formatAge(age)].filter(Boolean).join(' · ');
   const first = preferredSource();
-  if (prices.stale) return show(node, 'error', text, t('These prices are old.'));
+  if (prices.stale || age > OLD_AFTER_SECONDS) return show(node, 'error', text, t('These prices are old.'));
   if (!first || first.name === prices.source || first.state === 'up') return show(node, 'ok', text);
-  const names = { first: sourceName(first.name), served: sourceName(prices.source) };
+  const names = { first: sourceName(first.name), served };
   show(node, 'warn', text, t('%(first)s does not serve: prices come from %(served)s.', names));
 }
 
@@ -140,7 +145,7 @@ async function fetchHealth() {
   if (document.hidden) return;
   try {
     health = await get('/api/health');
-    healthReceivedAt = performance.now();
+    if (performance.now() - pricesReceivedAt > STREAMED_FOR_MS) pricesAre(health.prices);
     unreachable = false;
     marketTimeIs(health.now);
   } catch (error) {
@@ -156,15 +161,18 @@ async function fetchHealth() {
 /** @param {Record<string, { source: string, age_seconds: number, stale: boolean, timestamp?: string | number }>} update */
 function pricesArrived(update) {
   const fresh = Object.values(update).filter(({ stale }) => !stale);
-  const prices = mainSource(fresh.length ? fresh : Object.values(update));
-  const newest = prices.sort((one, other) => one.age_seconds - other.age_seconds)[0];
+  const ofOne = mainSource(fresh.length ? fresh : Object.values(update));
+  const newest = ofOne.sort((one, other) => one.age_seconds - other.age_seconds)[0];
   if (!newest) return;
-  if (health) {
-    health.prices = { source: newest.source, age_seconds: newest.age_seconds, stale: newest.stale };
-    healthReceivedAt = performance.now();
-    showPrices();
-  }
+  pricesAre(newest);
+  showPrices();
   marketTimeIs(newest.timestamp);
+}
+
+/** @param {NonNullable<typeof prices>} current */
+function pricesAre(current) {
+  prices = current;
+  pricesReceivedAt = performance.now();
 }
 
 /**

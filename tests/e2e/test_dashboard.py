@@ -25,7 +25,7 @@ def test_values_change_without_a_reload(dashboard: Page):
     dashboard.on("load", lambda: loads.append("again"))
     value = dashboard.get_by_test_id("metric-total_value")
     first = value.inner_text()
-    assert number(first) == pytest.approx(50_000, rel=0.05)
+    assert number(first) == pytest.approx(70_000, rel=0.05)  # seven models
     eventually(dashboard, lambda: value.inner_text() != first)
     clock = dashboard.get_by_test_id("market-time")
     shown = clock.inner_text()
