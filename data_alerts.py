@@ -14,6 +14,7 @@ from repositories import data_alerts
 from repositories.data_alerts import DataAlert
 
 QUIET_MS = 600_000  # in which the same thing is not told again
+MOST_OF_A_KIND = 20  # of one source in that time: what is wrong with all coins is told by some
 MOST_KEPT = 5_000
 MOST_WAITING = 1_000
 
@@ -36,6 +37,7 @@ class DataAlerts:
         self._writing_lock = threading.Lock()
         self._waiting: list[DataAlert] = []
         self._told_ms: dict[tuple[str, str, str | None], int] = {}
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}  # since when, and how many
         self._writing = Occasionally(1.0, self._write_and_leave, "data-alerts")
 
     def tell(self, findings: Iterable[Finding]) -> None:
@@ -44,10 +46,8 @@ class DataAlerts:
         new = False
         with self._lock:
             for found in findings:
-                what = (found.kind, found.source, found.coin)
-                if now_ms - self._told_ms.get(what, -QUIET_MS) < QUIET_MS:
+                if not self._is_news(found, now_ms):
                     continue
-                self._told_ms[what] = now_ms
                 if len(self._waiting) < MOST_WAITING:
                     self._waiting.append(
                         DataAlert(now_ms, found.kind, found.source, found.coin, found.message)
@@ -57,6 +57,20 @@ class DataAlerts:
         if new:
             self._writing.poke()
             self._on_alert()
+
+    def _is_news(self, found: Finding, now_ms: int) -> bool:
+        """Whether neither this nor much of its kind has been told lately; notes that it is."""
+        what, kind = (found.kind, found.source, found.coin), (found.kind, found.source)
+        if now_ms - self._told_ms.get(what, now_ms - QUIET_MS) < QUIET_MS:
+            return False
+        since_ms, count = self._counts.get(kind, (now_ms, 0))
+        if now_ms - since_ms >= QUIET_MS:
+            since_ms, count = now_ms, 0
+        if count >= MOST_OF_A_KIND:
+            return False
+        self._told_ms[what] = now_ms
+        self._counts[kind] = (since_ms, count + 1)
+        return True
 
     def newest(self, limit: int, before: int | None = None) -> list[DataAlert]:
         """The newest alerts, newest first."""

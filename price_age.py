@@ -11,13 +11,13 @@ from errors import SourceBadAnswer
 
 # By the market's clock, how far back the newest price of an answer may lie.
 OLDEST_ANSWER_MS = {"coingecko": 15 * MINUTE_MS}  # which gathers prices for minutes
-OLDEST_ANSWER_ELSEWHERE_MS = MINUTE_MS
+OLDEST_ANSWER_ELSEWHERE_MS = 30_000
 OLDEST_PRICE_MS = 15 * MINUTE_MS  # of one coin: the last price of one that trades no more
 # In real time, for a market that runs faster, where seconds on the way are minutes.
 LEAST_WALL_SECONDS = 5.0
 # So many coins do not all stand still for so long: what repeats itself has got stuck.
 COINS_THAT_MOVE = 20
-STUCK_AFTER_MS = 15_000
+STUCK_AFTER_MS = 8_000
 
 
 def without_old(

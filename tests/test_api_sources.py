@@ -65,3 +65,11 @@ def test_alerts_come_newest_first_and_the_same_one_once(offline_app: Flask):
     older = client.get(f"/api/data-alerts?before={alerts[0]['id']}").json
     assert [alert["coin"] for alert in older] == ["BTC"]
     assert client.get("/api/data-alerts?limit=0").status_code == 400
+
+
+def test_what_is_wrong_with_every_coin_is_told_by_some(offline_app: Flask):
+    services: Services = offline_app.extensions[EXTENSION]
+    services.data_aggregator.alerts.tell(
+        Finding("jump", "okx", f"COIN{number}", "it jumped") for number in range(100)
+    )
+    assert len(offline_app.test_client().get("/api/data-alerts").json) == 20
