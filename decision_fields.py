@@ -206,7 +206,8 @@ def _as_name(text: str) -> str:
 
 _QUOTED_IN = r"(?:USDT|USDC|BUSD|USD)"
 _PAIR = re.compile(
-    rf"(?P<base>[A-Z0-9]{{1,20}}?)[/_\-]?{_QUOTED_IN}(?:[:_\-]?{_QUOTED_IN})?(?:[_\-]?(?:SWAP|PERP))?"
+    rf"(?P<base>[A-Z0-9]{{1,20}}?)[/_\-]?{_QUOTED_IN}"
+    rf"(?:[:_\-]?{_QUOTED_IN})?(?:[_\-]?(?:SWAP|PERP))?"
 )
 _DOLLAR_COINS = re.compile(r"[A-Z]{1,2}USD")  # TUSD and FDUSD are coins, and no pairs of T and FD
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}")
@@ -243,7 +244,8 @@ _CONDITIONS = tuple(
     for pattern in (
         rf"close_{_LENGTH}\s*{_OPERATOR}\s*{_LEVEL}",
         rf"{_LENGTH}[_ \-]?(?:candle |bar )?close[sd]?\s*{_OPERATOR}\s*{_LEVEL}",
-        rf"close[sd]?\s*{_OPERATOR}\s*{_LEVEL}\s*(?:on|in) (?:the |a )?{_LENGTH}(?: candle| chart)?[.]?",
+        rf"close[sd]?\s*{_OPERATOR}\s*{_LEVEL}\s*(?:on|in) (?:the |a )?{_LENGTH}"
+        r"(?: candle| chart)?[.]?",
         rf"{_LENGTH_ZH}\s*(?:K线)?收盘价?\s*{_OPERATOR}\s*{_LEVEL}",
         rf"(?:(?:mark |last )?price|价格)\s*{_OPERATOR}\s*{_LEVEL}",
     )

@@ -5,8 +5,8 @@ leverage of −3, `true` as a number) is an error of that coin with a stable cod
 trades. A hold needs nothing but its signal.
 
 Of several blocks those that decide different coins are parts of one answer; one that decides a
-coin again is a new draft, and what came before it is dropped. An answer that was cut off is an error as
-a whole; what was complete in it is read all the same, so that it can be shown.
+coin again is a new draft, and what came before it is dropped. An answer that was cut off is an
+error as a whole; what was complete in it is read all the same, so that it can be shown.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ _WRAPPERS = words(
     "parameters input function tool_calls positions_decisions coins 决策 交易决策 决策列表 结果"
 )
 _REFUSAL = re.compile(
-    r"\b(?:I(?:'|’)?m sorry|I am sorry|I can(?:no|'|’)t|I am (?:unable|not able)|I(?:'|’)m (?:unable|not "
-    r"able)|as an AI|I must decline|I won(?:'|’)t)\b|抱歉|对不起|无法(?:提供|协助|帮助|满足)|不能提供|作为一个?(?:AI|人工智能)",
+    r"\b(?:I(?:'|’)?m sorry|I am sorry|I can(?:no|'|’)t|I am (?:unable|not able)"
+    r"|I(?:'|’)m (?:unable|not able)|as an AI|I must decline|I won(?:'|’)t)\b"
+    r"|抱歉|对不起|无法(?:提供|协助|帮助|满足)|不能提供|作为一个?(?:AI|人工智能)",
     re.IGNORECASE,
 )
 

@@ -136,9 +136,10 @@ def _llm_models(provider_id: int) -> list[tuple[TradingModel, list[str]]]:
     common = {"history_bars": 12, "daily_calls": LLM_CALLS_A_DAY}
     hybrid = common | {"advice": "ma_cross", "advice_params": {"fast": 5, "slow": 20}}
     thinker = TradingModel(
-        "LLM with advice", "ai", Decimal(10_000), Interval.M1, LLM_CYCLE_MINUTES, "balanced", hybrid,
+        "LLM with advice", "ai", Decimal(10_000), Interval.M1, LLM_CYCLE_MINUTES, "balanced",
+        hybrid,
         provider_id=provider_id, model_name=THINKER,
-        prompt="Trade with the trend, and only where the strategy's signal does not speak against it.",
+        prompt="Trade with the trend, and only where the strategy does not speak against it.",
     )  # fmt: skip
     bold = replace(
         thinker,

@@ -1,4 +1,4 @@
-"""The calls of one decision: each reserved, written down, sent and finished, and repeated in reason.
+"""The calls of one decision: each reserved, written down, sent, finished, repeated in reason.
 
 A try is repeated after time-outs, 429 and server errors, with growing pauses or the one that the
 provider asks for, as long as the decision's patience lasts. Where the provider takes no
