@@ -71,6 +71,7 @@ class PriceStream:
         self._fresh = threading.Event()  # there is something to deliver
         self._poll_now = threading.Event()
         self._unpublished: dict[str, KnownPrice] = {}
+        self._conditions: dict[str, str] = {}  # of the streams, as pages know them
         self._confirmed_at = self._repeated_at = self._published_at = 0.0
         self._pushed: PushedPrices | None = None
         if streams is not None:
@@ -189,6 +190,10 @@ class PriceStream:
         self._confirmed_at = now
         if self._pushed.confirm():
             self._poll_now.set()
+        conditions = {state.name: state.state for state in self.streams()}
+        if conditions != self._conditions:
+            self._conditions = conditions
+            self._events.publish("health", {"sources": True})
 
     def _publish(self) -> None:
         now = time.monotonic()

@@ -299,6 +299,18 @@ def test_the_poll_begins_as_soon_as_a_stream_is_lost(pushed: PriceStream, stream
     assert pushed._poll_now.is_set()
 
 
+def test_pages_are_told_when_a_stream_goes_or_comes(pushed: PriceStream, streams: Streams):
+    page = pushed._events.listen(["health"])
+    told = []
+    for binance in (True, True, False, False, True):
+        streams.up["binance"] = binance
+        pushed._confirmed_at = 0
+        pushed.deliver()
+        event = page.next(0)
+        told.append(event is not None and event.payload == {"sources": True})
+    assert told == [True, False, True, False, True]
+
+
 def test_okx_stands_in_when_binance_says_nothing(pushed: PriceStream, streams: Streams):
     streams.push("BTCUSDT", 101)
     streams.push("BTC-USDT", 100, "okx")
