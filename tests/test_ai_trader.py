@@ -395,7 +395,7 @@ def test_a_call_that_was_refused_gives_back_what_it_reserved(
 
 
 def test_a_slow_answer_is_a_timeout(desk: LlmDesk, simulator: SimulatorServer) -> None:
-    simulator.faults.switch_on("llm", "slow", seconds=5)
+    simulator.faults.switch_on("llm", "slow", seconds=1)
     trader = desk.trader()
     trader.params = trader.params.model_copy(update={"timeout_seconds": 0.2})
     with pytest.raises(LLMError):

@@ -99,7 +99,7 @@ def test_a_failure_has_its_code(
 
 
 def test_an_answer_that_takes_too_long_is_given_up(simulator: SimulatorServer) -> None:
-    simulator.faults.switch_on("llm", "slow", seconds=5)
+    simulator.faults.switch_on("llm", "slow", seconds=1)
     with pytest.raises(LLMError) as failed:
         client_at(simulator.llm_url).ask(question(timeout_seconds=0.2))
     assert failed.value.code == "llm_timeout"

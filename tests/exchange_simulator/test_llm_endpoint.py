@@ -172,7 +172,7 @@ def test_a_stream_that_is_cut_ends_in_an_error(
 
 
 def test_a_slow_answer_comes_too_late(llm: openai.OpenAI, simulator: SimulatorServer) -> None:
-    simulator.faults.switch_on("llm", "slow", seconds=3)
+    simulator.faults.switch_on("llm", "slow", seconds=1)
     with pytest.raises(openai.APITimeoutError):
         llm.with_options(timeout=0.2).models.list()
 
