@@ -173,7 +173,10 @@ class VenueStream:
         try:
             while True:
                 self._wake.clear()
-                self._advance(self._now())
+                try:
+                    self._advance(self._now())
+                except Exception:  # the edge: prices must go on coming, whatever went wrong once
+                    log.exception("the stream of %s could not be looked after", self.name)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._wake.wait()
