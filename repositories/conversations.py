@@ -147,7 +147,8 @@ def interrupt_sent(connection: sqlite3.Connection, budget_model_id: int, wall_ms
     return connection.execute(
         "UPDATE conversations SET status = ?, error_code = ?, "
         "error = 'The process ended before the answer came.' "
-        "WHERE budget_model_id = ? AND sent_at BETWEEN ? AND ? AND status = ?",
+        "WHERE budget_model_id = ? AND sent_at BETWEEN ? AND ? "
+        "AND prompt_tokens IS NULL AND status = ?",  # the index tells the first three
         (
             INTERRUPTED, INTERRUPTED, budget_model_id, wall_ms - 7 * DAY_MS,
             wall_ms - LONGEST_CALL_MS, SENT,
@@ -209,7 +210,7 @@ def total_cost(connection: sqlite3.Connection, model_id: int) -> Decimal:
 
 
 def total_costs(connection: sqlite3.Connection, since_ms: int = 0) -> dict[int, Decimal]:
-    """What each model's calls have cost in US dollars since a market time, where prices are known."""
+    """What each model's calls have cost in US dollars since a market time, where that is known."""
     costs: dict[int, Decimal] = {}
     rows = connection.execute(
         "SELECT model_id, cost FROM conversations WHERE cost IS NOT NULL AND timestamp >= ?",
