@@ -122,7 +122,9 @@ function decisionBlock(decision, fills, open) {
 
 /** @param {Record<string, unknown>} decision */
 function parsedList(decision) {
-  const rows = Object.entries(decision).flatMap(([name, value]) => [
+  const { invalidation, invalidation_condition: condition } = decision;
+  const said = Object.entries(decision).filter(([name]) => name !== 'invalidation_condition' || condition !== invalidation);
+  const rows = said.flatMap(([name, value]) => [
     element('dt', {}, fieldName(name)),
     element('dd', {}, name === 'signal' ? word(String(value)) : amount(name, value)),
   ]);

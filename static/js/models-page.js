@@ -65,9 +65,8 @@ const columns = [
     label: t('Cost today'),
     number: true,
     value: ({ budget }) => budget?.cost,
-    show: ({ budget }) => costText(budget),
+    show: costCell,
   },
-  { key: 'budget', label: t('Budget used'), value: ({ budget }) => budgetShare(budget), show: budgetCell },
   { key: 'coins', label: t('Coins'), value: ({ coins }) => coins.join(' '), show: poolLink },
   {
     key: 'cycle',
@@ -149,12 +148,18 @@ function budgetShare(budget) {
   return parts.length ? Math.max(...parts.map(([used, most]) => (most ? used / most : 1))) : null;
 }
 
-/** @param {any} model */
-function budgetCell({ budget }) {
+/** The cost, and under it how much of the budget is used. @param {any} model */
+function costCell({ budget }) {
   const share = budgetShare(budget);
-  if (!budget || share === null) return budget ? t('no limit') : NOTHING;
-  const kind = share >= 1 ? 'badge badge-warn' : 'tabular';
-  return element('span', { class: kind, title: budgetText(budget) }, formatPercent(100 * share, false));
+  if (share === null) return costText(budget);
+  const used = t('budget %(percent)s', { percent: formatPercent(100 * share, false) });
+  const kind = share >= 1 ? 'badge badge-warn' : 'cell-note';
+  return element(
+    'span',
+    { title: budgetText(budget), 'data-testid': 'model-budget' },
+    costText(budget),
+    element('span', { class: kind }, used),
+  );
 }
 
 /** To its pool. @param {any} model */
@@ -174,7 +179,7 @@ function cycleCell({ last_cycle: cycle }) {
     'span',
     {},
     element('span', { class: `badge badge-wide ${classes[cycle.status] ?? 'badge-muted'}` }, word(cycle.status)),
-    element('span', { class: 'muted tabular' }, ` ${formatTime(cycle.finished_at ?? cycle.started_at, 'short')}`),
+    element('span', { class: 'cell-note tabular' }, formatTime(cycle.finished_at ?? cycle.started_at, 'short')),
     cycle.error ? element('span', { class: 'cell-error', 'data-testid': 'cycle-error' }, cycle.error) : null,
   );
 }
