@@ -24,7 +24,6 @@ NOW_MS = 1_717_245_296_789
 HASTY = StreamTerms(first_pause=0.01, longest_pause=0.1)
 IMPATIENT = StreamTerms(silence=0.6, first_message=0.6, first_pause=0.01, longest_pause=0.1)
 SYMBOLS = {"binance": ["BTCUSDT", "ETHUSDT", "SOLUSDT"], "okx": ["BTC-USDT", "ETH-USDT"]}
-BOTH = pytest.mark.parametrize("venue", ["binance", "okx"])
 
 
 @pytest.fixture(scope="module")
@@ -69,128 +68,134 @@ def state(streams: MarketStreams, venue: str) -> StreamState:
     return {state.name: state for state in streams.states()}[venue]
 
 
-def all_have_come(streams: MarketStreams, venue: str, symbols: dict[str, list[str]]) -> None:
+def each(true: Callable[[str], Any]) -> bool:
+    """Whether something is so of both venues."""
+    return all(true(venue) for venue in SYMBOLS)
+
+
+def until_each(true: Callable[[str], Any]) -> float:
+    """Wait until it is."""
+    return until(lambda: each(true))
+
+
+def all_have_come(streams: MarketStreams, symbols: dict[str, list[str]]) -> None:
     """From now on, every symbol's ticker comes once more."""
-    had: set[str] = set()
+    missing = {(venue, symbol) for venue, listed in symbols.items() for symbol in listed}
     streams.take_tickers()
 
     def complete() -> bool:
-        had.update(streams.take_tickers().get(venue, {}))
-        return had >= set(symbols[venue])
+        for venue, tickers in streams.take_tickers().items():
+            missing.difference_update((venue, symbol) for symbol in tickers)
+        return not missing
 
     until(complete)
 
 
-@BOTH
-def test_a_hundred_coins_come_within_the_venues_limits(make, exchange: SimulatorServer, venue: str):
+def test_a_hundred_coins_come_within_the_venues_limits(make, exchange: SimulatorServer):
     listed = exchange.market.listings(NOW_MS)
     binance = list(listed)[:110]
     okx = [f"{symbol.removesuffix('USDT')}-USDT" for symbol in binance]
     streams = make(symbols={"binance": binance, "okx": okx})
-    until(lambda: len(streams.take_tickers().get(venue, {})) >= 85)  # OKX does not list all
-    assert state(streams, venue).reconnects == 0
+    until_each(lambda venue: len(streams._tickers.get(venue, {})) >= 85)  # OKX does not list all
+    assert each(lambda venue: state(streams, venue).reconnects == 0)
 
 
-@BOTH
-def test_the_price_is_that_of_rest(make, exchange: SimulatorServer, venue: str):
+def test_the_price_is_that_of_rest(make, exchange: SimulatorServer):
     streams = make()
-    until(lambda: state(streams, venue).state == "up")
-    symbol = SYMBOLS[venue][0]
-    path = {
-        "binance": f"/api/v3/ticker/24hr?symbol={symbol}",
-        "okx": f"/api/v5/market/ticker?instId={symbol}",
-    }[venue]
-    answer = json.load(urllib.request.urlopen(exchange.url + path))
-    price = answer["lastPrice"] if venue == "binance" else answer["data"][0]["last"]
-    until(lambda: symbol in streams._tickers.get(venue, {}))
-    assert str(streams.take_tickers()[venue][symbol].price) == price
+    until_each(lambda venue: state(streams, venue).state == "up")
+    rest = {
+        "binance": "/api/v3/ticker/24hr?symbol=BTCUSDT",
+        "okx": "/api/v5/market/ticker?instId=BTC-USDT",
+    }
+    answers = {
+        venue: json.load(urllib.request.urlopen(exchange.url + path))
+        for venue, path in rest.items()
+    }
+    until_each(lambda venue: SYMBOLS[venue][0] in streams._tickers.get(venue, {}))
+    taken = streams.take_tickers()
+    assert str(taken["binance"]["BTCUSDT"].price) == answers["binance"]["lastPrice"]
+    assert str(taken["okx"]["BTC-USDT"].price) == answers["okx"]["data"][0]["last"]
 
 
-@BOTH
-def test_a_dropped_socket_is_made_again(make, exchange: SimulatorServer, venue: str):
+def test_a_dropped_socket_is_made_again(make, exchange: SimulatorServer):
     streams = make()
-    all_have_come(streams, venue, SYMBOLS)
+    all_have_come(streams, SYMBOLS)
     ups: list[str] = []
     streams.on_up(ups.append)
-    exchange.faults.switch_on(venue, "socket_drop")
-    until(lambda: state(streams, venue).reconnects == 1)
-    until(lambda: venue in ups)
-    all_have_come(streams, venue, SYMBOLS)
-    assert state(streams, venue).state == "up"
+    exchange.faults.switch_on("all", "socket_drop")
+    until_each(lambda venue: state(streams, venue).reconnects == 1)
+    until_each(lambda venue: venue in ups)
+    all_have_come(streams, SYMBOLS)
+    assert each(lambda venue: state(streams, venue).state == "up")
 
 
-@BOTH
-def test_a_venue_that_is_down_has_us_back_soon_after(make, exchange: SimulatorServer, venue: str):
-    fault = exchange.faults.switch_on(venue, "down", channel="stream")
+def test_a_venue_that_is_down_has_us_back_soon_after(make, exchange: SimulatorServer):
+    fault = exchange.faults.switch_on("all", "down", channel="stream")
     streams = make()
-    until(lambda: state(streams, venue).reconnects > 3)
-    assert state(streams, venue).state == "down"
+    until_each(lambda venue: state(streams, venue).reconnects > 3)
+    assert each(lambda venue: state(streams, venue).state == "down")
     exchange.faults.switch_off(fault)
-    took = until(lambda: state(streams, venue).state == "up")
+    took = until_each(lambda venue: state(streams, venue).state == "up")
     assert took < HASTY.longest_pause + 1
-    all_have_come(streams, venue, SYMBOLS)
+    all_have_come(streams, SYMBOLS)
 
 
-@BOTH
-def test_a_silent_socket_is_down(make, exchange: SimulatorServer, venue: str):
+def test_a_silent_socket_is_down(make, exchange: SimulatorServer):
     streams = make(IMPATIENT)
-    until(lambda: state(streams, venue).state == "up")
-    fault = exchange.faults.switch_on(venue, "socket_silent")
-    until(lambda: state(streams, venue).state == "silent")
-    until(lambda: state(streams, venue).reconnects > 1)  # and it keeps trying
+    until_each(lambda venue: state(streams, venue).state == "up")
+    fault = exchange.faults.switch_on("all", "socket_silent")
+    until_each(lambda venue: state(streams, venue).state == "silent")
+    until_each(lambda venue: state(streams, venue).reconnects > 1)  # and it keeps trying
     exchange.faults.switch_off(fault)
-    until(lambda: state(streams, venue).state == "up")
-    all_have_come(streams, venue, SYMBOLS)
+    until_each(lambda venue: state(streams, venue).state == "up")
+    all_have_come(streams, SYMBOLS)
 
 
-@BOTH
-def test_a_flood_is_coalesced(make, exchange: SimulatorServer, venue: str):
+def test_a_flood_is_coalesced(make, exchange: SimulatorServer):
     streams = make()
-    until(lambda: state(streams, venue).state == "up")
-    before = state(streams, venue).messages
-    exchange.faults.switch_on(venue, "socket_flood", rate=3000)
-    until(lambda: state(streams, venue).messages > before + 1500)
-    assert len(streams._tickers[venue]) == len(SYMBOLS[venue])  # the newest of each, no more
+    until_each(lambda venue: state(streams, venue).state == "up")
+    before = {venue: state(streams, venue).messages for venue in SYMBOLS}
+    exchange.faults.switch_on("all", "socket_flood", rate=2000)
+    until_each(lambda venue: state(streams, venue).messages > before[venue] + 1000)
+    # The newest of each, and no more.
+    assert each(lambda venue: len(streams._tickers[venue]) == len(SYMBOLS[venue]))
     exchange.faults.clear()
-    assert state(streams, venue).reconnects == 0
-    all_have_come(streams, venue, SYMBOLS)
+    assert each(lambda venue: state(streams, venue).reconnects == 0)
+    all_have_come(streams, SYMBOLS)
 
 
-@BOTH
 @pytest.mark.parametrize("fault", ["garbage", "zero_price"])
-def test_garbage_is_counted_and_never_served(
-    make, exchange: SimulatorServer, venue: str, fault: str
-):
+def test_garbage_is_counted_and_never_served(make, exchange: SimulatorServer, fault: str):
     streams = make()
-    until(lambda: state(streams, venue).state == "up")
+    until_each(lambda venue: state(streams, venue).state == "up")
     params = {"every": 1} if fault.endswith("price") else {}
-    number = exchange.faults.switch_on(venue, fault, channel="stream", **params)
-    until(lambda: state(streams, venue).dropped > 5)
+    number = exchange.faults.switch_on("all", fault, channel="stream", **params)
+    until_each(lambda venue: state(streams, venue).dropped > 5)
     assert all(
         ticker.price > 0 for taken in streams.take_tickers().values() for ticker in taken.values()
     )
     exchange.faults.switch_off(number)
-    all_have_come(streams, venue, SYMBOLS)
-    assert state(streams, venue).reconnects == 0  # the socket was never the trouble
+    all_have_come(streams, SYMBOLS)
+    assert each(
+        lambda venue: state(streams, venue).reconnects == 0
+    )  # the socket was never the trouble
 
 
-@BOTH
-def test_nothing_but_garbage_is_as_good_as_silence(make, exchange: SimulatorServer, venue: str):
+def test_nothing_but_garbage_is_as_good_as_silence(make, exchange: SimulatorServer):
     streams = make(IMPATIENT)
-    until(lambda: state(streams, venue).state == "up")
-    exchange.faults.switch_on(venue, "garbage", channel="stream")
-    until(lambda: state(streams, venue).state == "silent")
+    until_each(lambda venue: state(streams, venue).state == "up")
+    exchange.faults.switch_on("all", "garbage", channel="stream")
+    until_each(lambda venue: state(streams, venue).state == "silent")
 
 
-@BOTH
-def test_a_second_connection_takes_over_before_the_cut(make, exchange: SimulatorServer, venue: str):
+def test_a_second_connection_takes_over_before_the_cut(make, exchange: SimulatorServer):
     """Without a gap: no loss is counted, and prices come all the while."""
     terms = StreamTerms(silence=5, first_message=5, renew_after=0.5, overlap=0.2, first_pause=0.01)
     streams = make(terms)
-    until(lambda: state(streams, venue).renewals >= 2)
-    all_have_come(streams, venue, SYMBOLS)
-    assert state(streams, venue).reconnects == 0
-    assert state(streams, venue).state == "up"
+    until_each(lambda venue: state(streams, venue).renewals >= 2)
+    all_have_come(streams, SYMBOLS)
+    assert each(lambda venue: state(streams, venue).reconnects == 0)
+    assert each(lambda venue: state(streams, venue).state == "up")
 
 
 def test_the_cut_after_24_hours_is_mended(make, exchange: SimulatorServer):
@@ -199,29 +204,27 @@ def test_the_cut_after_24_hours_is_mended(make, exchange: SimulatorServer):
     exchange.clock.set(NOW_MS + DAY_MS)
     try:
         until(lambda: state(streams, "binance").reconnects == 1)
-        all_have_come(streams, "binance", SYMBOLS)
+        all_have_come(streams, {"binance": SYMBOLS["binance"]})
     finally:
         exchange.clock.set(NOW_MS)
 
 
-@BOTH
-def test_what_is_wanted_changes_while_it_runs(make, exchange: SimulatorServer, venue: str):
+def test_what_is_wanted_changes_while_it_runs(make, exchange: SimulatorServer):
     streams = make()
-    all_have_come(streams, venue, SYMBOLS)
-    fewer = {name: symbols[1:] for name, symbols in SYMBOLS.items()}
-    more = {"binance": [*fewer["binance"], "XRPUSDT"], "okx": [*fewer["okx"], "XRP-USDT"]}
+    all_have_come(streams, SYMBOLS)
+    more = {"binance": ["ETHUSDT", "XRPUSDT"], "okx": ["ETH-USDT", "XRP-USDT"]}
     streams.want_tickers(more)
-    all_have_come(streams, venue, more)
-    heartbeat = SYMBOLS[venue][0]  # wanted by nobody, and had all the same
-    streams.want_tickers({name: symbols[-1:] for name, symbols in more.items()})
-    kept = {heartbeat, more[venue][-1]}
-    until(lambda: set(streams.take_tickers().get(venue, {})) == kept)
+    all_have_come(streams, more)
+    streams.want_tickers({venue: symbols[1:] for venue, symbols in more.items()})
+    # Bitcoin, which nobody wants any more, is had all the same: as a sign of life.
+    kept = {"binance": {"BTCUSDT", "XRPUSDT"}, "okx": {"BTC-USDT", "XRP-USDT"}}
+    until(lambda: {venue: set(had) for venue, had in streams.take_tickers().items()} == kept)
     time.sleep(0.2)
-    assert set(streams.take_tickers()[venue]) == kept
-    assert state(streams, venue).reconnects == 0
+    assert {venue: set(had) for venue, had in streams.take_tickers().items()} == kept
+    assert each(lambda venue: state(streams, venue).reconnects == 0)
 
 
-@BOTH
+@pytest.mark.parametrize("venue", ["binance", "okx"])
 def test_candles_come_while_they_are_wanted_and_no_longer(make, exchange: SimulatorServer, venue):
     streams = make()
     bars: list[Any] = []
@@ -239,15 +242,14 @@ def test_candles_come_while_they_are_wanted_and_no_longer(make, exchange: Simula
     assert bars == []
 
 
-@BOTH
-def test_a_name_that_is_none_does_not_cost_the_others(make, exchange: SimulatorServer, venue: str):
+def test_a_name_that_is_none_does_not_cost_the_others(make, exchange: SimulatorServer):
     strange = ["NOSUCHUSDT", "NOSUCH-USDT", "a/b", "BTC USDT", "币安人生USDT", "x" * 100, ""]
-    symbols = {name: [*strange, *known] for name, known in SYMBOLS.items()}
+    symbols = {venue: [*strange, *known] for venue, known in SYMBOLS.items()}
     streams = make(symbols=symbols)
-    all_have_come(streams, venue, SYMBOLS)
-    streams.want_tickers({name: [*known, "ß-USDT"] for name, known in symbols.items()})
-    all_have_come(streams, venue, SYMBOLS)
-    assert state(streams, venue).reconnects == 0
+    all_have_come(streams, SYMBOLS)
+    streams.want_tickers({venue: [*known, "ß-USDT"] for venue, known in symbols.items()})
+    all_have_come(streams, SYMBOLS)
+    assert each(lambda venue: state(streams, venue).reconnects == 0)
 
 
 def test_an_outage_is_told_once(exchange: SimulatorServer, caplog: pytest.LogCaptureFixture):
