@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from api_address import AddressRefused, AddressRule, GuardedTransport, http_client, same_origin
 
@@ -176,3 +183,55 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(port: int):
     transport = GuardedTransport(rule("127.0.0.1", local=True), answer_seconds=-1)
     with httpx2.Client(transport=transport) as client, pytest.raises(httpx2.ReadTimeout):
         client.get(f"http://llm.lan:{port}/")
+
+
+# --------------------------------------------------------------------------------------- TLS
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A server whose certificate is for `llm.lan` alone, and is trusted."""
+    certificate = tmp_path / "llm.pem"
+    certificate.write_bytes(certificate_for("llm.lan"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def certificate_for(host: str) -> bytes:
+    """A key and a certificate that it has signed itself, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )  # fmt: skip
+
+
+def test_a_certificate_is_held_to_the_name_and_not_to_the_address(tls_port: int):
+    with http_client(rule("127.0.0.1", local=True), 5) as client:
+        assert client.get(f"https://llm.lan:{tls_port}/").text == f"llm.lan:{tls_port}"
+        with pytest.raises(httpx2.ConnectError, match=r"(?i)certificate"):
+            client.get(f"https://other.lan:{tls_port}/")
