@@ -158,8 +158,7 @@ class Soak:
     trades: int
     cost: Mapping[str, float]
     processor: Mapping[str, float]
-    memory_start: float
-    memory_end: float
+    memory: tuple[float, ...]  # at the start and after each quarter
     books_differ: int
 
     @property
@@ -173,12 +172,13 @@ class Soak:
             ", ".join(f"{name} {value:.0f} ms" for name, value in figures.items())
             for figures in (self.cost, self.processor)
         )
+        memory = ", ".join(f"{megabytes:.0f}" for megabytes in self.memory)
         return [
             f"{self.turns:,} cycles of {self.expected:,} due: {self.lost} lost, "
             f"{self.doubled} doubled, {self.failed} failed; {self.trades:,} trades",
             f"own cost of a cycle, without its LLM: {cost}",
             f"of that on a processor: {processor}",
-            f"memory: {self.memory_start:.0f} MB at the start, {self.memory_end:.0f} MB at the end",
+            f"memory at the start and after each quarter: {memory} MB",
             f"books that do not follow from their trades: {self.books_differ}",
         ]
 
@@ -206,12 +206,12 @@ def soak(folder: Path, *, model_count: int, coin_count: int, minutes: int, speed
     first_turn = clock.now_ms() // MINUTE_MS + 2
     loop.start()
     _wait_until(clock, (first_turn + 1) * MINUTE_MS)
-    memory_start = _memory_mb()
-    _wait_until(clock, (first_turn + minutes) * MINUTE_MS - 1)
+    memory = [_memory_mb()]
+    for quarter in range(1, 5):
+        _wait_until(clock, first_turn * MINUTE_MS + quarter * minutes * MINUTE_MS // 4 - 1)
+        memory.append(_memory_mb())
     loop.stop()
-    memory_end = _memory_mb()
-    turns = range(first_turn, first_turn + minutes)
-    result = _result(database, group, turns, memory_start, memory_end)
+    result = _result(database, group, range(first_turn, first_turn + minutes), memory)
     database.close()
     return result
 
@@ -257,8 +257,7 @@ def _result(
     database: Database,
     group: Sequence[TradingModel],
     turns: range,
-    memory_start: float,
-    memory_end: float,
+    memory: Sequence[float],
 ) -> Soak:
     rows = database.connection.execute(
         "SELECT model_id, scheduled_at, status, error, timings FROM cycles "
@@ -278,8 +277,7 @@ def _result(
         trades=trades,
         cost=_spread([_own_cost(laps) for laps in timings]),
         processor=_spread([laps["processor_ms"] for laps in timings]),
-        memory_start=memory_start,
-        memory_end=memory_end,
+        memory=tuple(memory),
         books_differ=len(differing),
     )
 

@@ -12,5 +12,5 @@ def test_some_minutes_of_many_models_lose_and_double_nothing(tmp_path: Path):
     assert result.trades > 0
     assert result.books_differ == 0
     assert result.processor["p99"] < 300
-    assert result.memory_end - result.memory_start < 60
+    assert result.memory[-1] - result.memory[0] < 60
     assert "0 lost, 0 doubled" in result.lines()[0]
