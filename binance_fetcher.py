@@ -32,12 +32,10 @@ from source_answers import (
     ReadTicker,
     check_limit,
     json_of,
-    kline_range,
     rate_limited,
     status_failure,
-    unknown_symbol,
 )
-from venue_fetcher import VenueFetcher, by_requests, check_keys, prepare_session
+from venue_fetcher import ExchangeFetcher, by_requests, check_keys, prepare_session
 
 # The first serves public data also where the second answers 451.
 PUBLIC_HOSTS = ("https://data-api.binance.vision", "https://api.binance.com")
@@ -75,7 +73,7 @@ class UsedWeight:
     minute_ms: int
 
 
-class BinanceDataFetcher(VenueFetcher):
+class BinanceDataFetcher(ExchangeFetcher):
     """A `MarketSource` of Binance's spot market. Safe to share between threads.
 
     No network is touched at construction. `base_url` (scheme, host and port) replaces Binance's
@@ -84,6 +82,8 @@ class BinanceDataFetcher(VenueFetcher):
     """
 
     name = answers.SOURCE
+    symbols = _SYMBOL
+    rows_a_page = ROWS_A_PAGE
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class BinanceDataFetcher(VenueFetcher):
 
     def price(self, symbol: str) -> Ticker:
         """The latest price. Raises SourceError."""
-        _check_symbol(symbol)
+        self._check_symbol(symbol)
         row = self._ask(_day_weight(1), lambda client: client.get_ticker(symbol=symbol))
         return answers.ticker(row, symbol)
 
@@ -141,44 +141,9 @@ class BinanceDataFetcher(VenueFetcher):
             self._keep_day_opens(tickers)
         return tickers
 
-    def klines(
-        self,
-        symbol: str,
-        interval: Interval,
-        start_ms: int | None,
-        end_ms: int | None,
-        limit: int | None,
-    ) -> KlineSeries:
-        """Bars with start_ms ≤ open_time < end_ms, ascending, without duplicates, sound.
-
-        With a start: the first `limit` of them (all up to now without one). Without: the last
-        `limit` before the end, or now (one page without one). A range in which the venue has no
-        bars is an empty series. The last bar is flagged as open if it closes after now, and bars
-        that open after now are cut. Rows that are not sound are dropped and counted.
-
-        Raises SourceError, also when no row is sound, or when even the latest bars are none;
-        InvalidInput for a limit under 1.
-        """
-        _check_symbol(symbol)
-        check_limit(limit)
-        # Read before asking: a bar that has closed by now is final in any later answer.
-        now_ms = self._clock.now_ms()
-        first, stop = kline_range(interval, start_ms, end_ms, now_ms)
-        if stop <= (first or 0):
-            return KlineSeries.empty(interval, self.name)
-        if first is None:
-            rows = self._rows_backward(symbol, interval, stop, limit or ROWS_A_PAGE)
-        else:
-            rows = self._rows_forward(symbol, interval, first, stop, limit)
-        series = answers.klines(rows, interval, first or 0, stop, now_ms)
-        self._count_dropped(len(rows) - len(series))
-        if not len(series) and (rows or (start_ms is None and end_ms is None)):
-            raise SourceBadAnswer(f"Binance's answer has no sound {interval} bars of {symbol}.")
-        return series
-
     def depth(self, symbol: str, limit: int) -> OrderBook:
         """The best `limit` levels of each side (at most 5,000). Raises SourceError."""
-        _check_symbol(symbol)
+        self._check_symbol(symbol)
         check_limit(limit)
         levels = min(limit, LARGEST_DEPTH)
         book = self._ask(
@@ -256,26 +221,32 @@ class BinanceDataFetcher(VenueFetcher):
 
     # -------------------------------------------------------------------------------- klines
 
-    def _rows_forward(
+    def _read_klines(
+        self, rows: Sequence[Json], interval: Interval, start_ms: int, end_ms: int, now_ms: int
+    ) -> KlineSeries:
+        return answers.klines(rows, interval, start_ms, end_ms, now_ms)
+
+    def _rows_from(
         self, symbol: str, interval: Interval, start_ms: int, end_ms: int, limit: int | None
     ) -> list[Json]:
-        """Rows from `start_ms` on, page by page, up to the end or the limit."""
+        """Rows from `start_ms` on, page by page, up to the end or the limit.
+
+        A page that is not full does not end them: its rows can be fewer by mistake.
+        """
         rows: list[Json] = []
         while start_ms < end_ms and (limit is None or len(rows) < limit):
             size = ROWS_A_PAGE if limit is None else min(ROWS_A_PAGE, limit - len(rows))
             page = self._page(symbol, interval, size, start_ms, end_ms)
             rows += page
-            if len(page) < size:
-                break
             newest = max(answers.open_times(page, start_ms, end_ms), default=None)
-            if newest is None:
+            if newest is None and len(page) == size:
                 raise SourceBadAnswer(f"Binance's pages of {symbol} bars do not advance.")
+            if newest is None:
+                break
             start_ms = newest + interval.milliseconds
         return rows
 
-    def _rows_backward(
-        self, symbol: str, interval: Interval, end_ms: int, limit: int
-    ) -> list[Json]:
+    def _rows_before(self, symbol: str, interval: Interval, end_ms: int, limit: int) -> list[Json]:
         """The last `limit` rows before `end_ms`, page by page, the latest page first."""
         rows: list[Json] = []
         while len(rows) < limit:
@@ -407,8 +378,3 @@ def _error_body(response: requests.Response) -> tuple[int | None, str]:
     if type(code) is not int:
         return None, ""
     return code, str(body.get("msg"))[:200]
-
-
-def _check_symbol(symbol: str) -> None:
-    if not _SYMBOL.fullmatch(symbol):
-        raise unknown_symbol(symbol, VENUE)

@@ -34,12 +34,10 @@ from source_answers import (
     Json,
     check_limit,
     json_of,
-    kline_range,
     rate_limited,
     status_failure,
-    unknown_symbol,
 )
-from venue_fetcher import VenueFetcher, check_keys
+from venue_fetcher import ExchangeFetcher, check_keys
 
 PUBLIC_HOST = "https://www.okx.com"
 NO_KEY = "-1"  # what the SDK takes for none; it would sign with an empty text
@@ -120,7 +118,7 @@ class PublicClient(MarketAPI, PublicAPI):  # type: ignore[misc]
     """The SDK's two classes of public questions on one pool of connections."""
 
 
-class OKXDataFetcher(VenueFetcher):
+class OKXDataFetcher(ExchangeFetcher):
     """A `MarketSource` of OKX's spot market. Safe to share between threads.
 
     No network is touched at construction. `domain` (scheme, host and port) replaces OKX's own;
@@ -129,6 +127,8 @@ class OKXDataFetcher(VenueFetcher):
     """
 
     name = answers.SOURCE
+    symbols = _SYMBOL
+    rows_a_page = RECENT_ROWS_A_PAGE
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class OKXDataFetcher(VenueFetcher):
 
     def price(self, symbol: str) -> Ticker:
         """The latest price. Raises SourceError."""
-        _check_symbol(symbol)
+        self._check_symbol(symbol)
         rows = self._ask("ticker", lambda: self._client.get_ticker(symbol))
         return answers.ticker(rows[0] if rows else None, symbol)
 
@@ -177,46 +177,9 @@ class OKXDataFetcher(VenueFetcher):
             raise SourceBadAnswer("OKX's list of tickers has none.")
         return self._sound_prices(symbols, wanted, rows, answers.ticker)
 
-    def klines(
-        self,
-        symbol: str,
-        interval: Interval,
-        start_ms: int | None,
-        end_ms: int | None,
-        limit: int | None,
-    ) -> KlineSeries:
-        """Bars with start_ms ≤ open_time < end_ms, ascending, without duplicates, sound.
-
-        With a start: the first `limit` of them (all up to now without one). Without: the last
-        `limit` before the end, or now (one page without one). A range in which the venue has no
-        bars is an empty series. The last bar is flagged as open while the venue has not confirmed
-        it, and bars that open after now are cut. Rows that are not sound are dropped and counted.
-
-        Raises SourceError, also when no row is sound, or when even the latest bars are none;
-        InvalidInput for a limit under 1.
-        """
-        _check_symbol(symbol)
-        check_limit(limit)
-        # Read before asking: a bar that has closed by now is final in any later answer.
-        now_ms = self._clock.now_ms()
-        first, stop = kline_range(interval, start_ms, end_ms, now_ms)
-        if stop <= (first or 0):
-            return KlineSeries.empty(interval, self.name)
-        recent_ms = interval.floor(now_ms) - RECENT_BARS * interval.milliseconds
-        candles = CandleRange(symbol, interval, recent_ms)
-        if first is None:
-            rows = self._rows_backward(candles, stop, limit or RECENT_ROWS_A_PAGE)
-        else:
-            rows = self._rows_forward(candles, first, stop, limit)
-        series = answers.klines(rows, interval, first or 0, stop, now_ms)
-        self._count_dropped(len(rows) - len(series))
-        if not len(series) and (rows or (start_ms is None and end_ms is None)):
-            raise SourceBadAnswer(f"OKX's answer has no sound {interval} bars of {symbol}.")
-        return series if limit is None else series.slice(0, limit)
-
     def depth(self, symbol: str, limit: int) -> OrderBook:
         """The best `limit` levels of each side (at most 400). Raises SourceError."""
-        _check_symbol(symbol)
+        self._check_symbol(symbol)
         check_limit(limit)
         levels = min(limit, LARGEST_DEPTH)
         rows = self._ask("books", lambda: self._client.get_orderbook(symbol, levels))
@@ -228,6 +191,23 @@ class OKXDataFetcher(VenueFetcher):
         return answers.instruments(listing)
 
     # -------------------------------------------------------------------------------- klines
+
+    def _read_klines(
+        self, rows: Sequence[Json], interval: Interval, start_ms: int, end_ms: int, now_ms: int
+    ) -> KlineSeries:
+        return answers.klines(rows, interval, start_ms, end_ms, now_ms)
+
+    def _rows_from(
+        self, symbol: str, interval: Interval, start_ms: int, end_ms: int, limit: int | None
+    ) -> list[Json]:
+        return self._rows_forward(self._candles(symbol, interval), start_ms, end_ms, limit)
+
+    def _rows_before(self, symbol: str, interval: Interval, end_ms: int, limit: int) -> list[Json]:
+        return self._rows_backward(self._candles(symbol, interval), end_ms, limit)
+
+    def _candles(self, symbol: str, interval: Interval) -> CandleRange:
+        newest_ms = interval.floor(self._clock.now_ms())
+        return CandleRange(symbol, interval, newest_ms - RECENT_BARS * interval.milliseconds)
 
     def _rows_forward(
         self, candles: CandleRange, start_ms: int, end_ms: int, limit: int | None
@@ -374,8 +354,3 @@ def _code_and_words(answer: Json) -> tuple[str | None, str]:
     if not isinstance(code, str) or not code.isascii() or not code.isdigit():
         return None, ""
     return code, str(answer.get("msg"))
-
-
-def _check_symbol(symbol: str) -> None:
-    if not _SYMBOL.fullmatch(symbol):
-        raise unknown_symbol(symbol, VENUE)

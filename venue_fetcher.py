@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -10,10 +12,10 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from domain import Clock, Ticker
-from errors import InvalidInput, SourceRateLimited, SourceUnavailable
+from domain import Clock, Interval, KlineSeries, Ticker
+from errors import InvalidInput, SourceBadAnswer, SourceRateLimited, SourceUnavailable
 from rate_limiter import BUDGET_USED, BudgetUse, RateLimiter
-from source_answers import Json, ReadTicker, sound_tickers, unknown_symbol
+from source_answers import Json, ReadTicker, check_limit, kline_range, sound_tickers, unknown_symbol
 
 CONNECTIONS = 32  # requests' own pool keeps 10, fewer than there are threads
 
@@ -74,6 +76,72 @@ class VenueFetcher:
         if tickers or not asked:
             return tickers
         raise unsound[-1] if unsound else unknown_symbol(", ".join(asked), self._venue)
+
+
+class ExchangeFetcher(VenueFetcher):
+    """A venue with candles, which it gives in pages of rows of its own."""
+
+    name: str
+    symbols: re.Pattern[str]  # which texts are symbols of the venue, and change no question
+    rows_a_page: int
+
+    def klines(
+        self,
+        symbol: str,
+        interval: Interval,
+        start_ms: int | None,
+        end_ms: int | None,
+        limit: int | None,
+    ) -> KlineSeries:
+        """Bars with start_ms ≤ open_time < end_ms, ascending, without duplicates, sound.
+
+        With a start: the first `limit` of them (all up to now without one). Without: the last
+        `limit` before the end, or now (one page without one). A range in which the venue has no
+        bars is an empty series. The last bar is flagged as open while it may still change, and
+        bars that open after now are cut. Rows that are not sound are dropped and counted.
+
+        Raises SourceError, also when no row is sound, or when even the latest bars are none;
+        InvalidInput for a limit under 1.
+        """
+        self._check_symbol(symbol)
+        check_limit(limit)
+        # Read before asking: a bar that has closed by now is final in any later answer.
+        now_ms = self._clock.now_ms()
+        first, stop = kline_range(interval, start_ms, end_ms, now_ms)
+        if stop <= (first or 0):
+            return KlineSeries.empty(interval, self.name)
+        if first is None:
+            rows = self._rows_before(symbol, interval, stop, limit or self.rows_a_page)
+        else:
+            rows = self._rows_from(symbol, interval, first, stop, limit)
+        series = self._read_klines(rows, interval, first or 0, stop, now_ms)
+        self._count_dropped(len(rows) - len(series))
+        if not len(series) and (rows or (start_ms is None and end_ms is None)):
+            raise SourceBadAnswer(
+                f"{self._venue}'s answer has no sound {interval} bars of {symbol}."
+            )
+        return series if limit is None else series.slice(0, limit)
+
+    def _check_symbol(self, symbol: str) -> None:
+        """Refuse what is no symbol of the venue. Raises SourceRefused."""
+        if not self.symbols.fullmatch(symbol):
+            raise unknown_symbol(symbol, self._venue)
+
+    @abstractmethod
+    def _rows_from(
+        self, symbol: str, interval: Interval, start_ms: int, end_ms: int, limit: int | None
+    ) -> list[Json]:
+        """Rows from `start_ms` on, up to the end or until there are `limit`."""
+
+    @abstractmethod
+    def _rows_before(self, symbol: str, interval: Interval, end_ms: int, limit: int) -> list[Json]:
+        """The last `limit` rows before `end_ms`."""
+
+    @abstractmethod
+    def _read_klines(
+        self, rows: Sequence[Json], interval: Interval, start_ms: int, end_ms: int, now_ms: int
+    ) -> KlineSeries:
+        """The sound bars of rows, ascending."""
 
 
 def check_keys(venue: str, parts: Sequence[str | None]) -> None:
