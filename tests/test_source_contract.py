@@ -203,3 +203,15 @@ def test_a_refusal_is_told_as_what_it_is(
         assert refused.value.code == code
     if isinstance(refused.value, SourceRateLimited) and case.name != "okx":
         assert refused.value.retry_after == params["retry_after"]
+
+
+@pytest.mark.parametrize("case", CASES[:2], ids=["binance", "okx"])
+def test_bars_that_are_missing_from_a_page_do_not_end_the_range(
+    exchange: SimulatorServer, case: Case
+):
+    end = NOW_MS // HOUR_MS * HOUR_MS
+    start = end - 2500 * HOUR_MS
+    exchange.faults.switch_on(case.name, "gaps", every=5)
+    series = case.make(exchange, 10.0).klines(case.symbols[0], Interval.H1, start, end, None)
+    assert 1900 <= len(series) <= 2100
+    assert end - int(series.open_time[-1]) <= 2 * HOUR_MS
