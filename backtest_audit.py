@@ -1,7 +1,8 @@
 """Does a trader see the future? Its answers with the whole history beside those with it cut off.
 
 What a trader says at the close of bar t must not change when every bar after t is taken away. The
-audit asks both ways at many bars and names the first answer that differs.
+audit asks both ways at many bars and names the first answer that differs. What an LLM is shown is
+held to the same: its prompt has to be the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -16,17 +17,25 @@ from domain import (
     AccountInfo,
     BoolArray,
     CoinMarket,
-    Decisions,
+    Interval,
     KlineSeries,
+    MarketState,
     Portfolio,
     TimeArray,
     Trader,
 )
 from exits import exact_price
 from strategies.base import Signals, Strategy
+from trading_prompt import Prompt
 
 CUTS = 200
 CAPITAL = Decimal(10_000)
+GENERATED_START_MS = 1_704_067_200_000  # 2024-01-01
+STEP_DEVIATION = 0.01  # of a bar's log return
+WAVE_HEIGHT, WAVE_BARS = 0.1, 20
+WICK = 0.004
+
+Question = tuple[MarketState, Portfolio, AccountInfo]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,34 +109,79 @@ def _first_leak_of_decisions(
     make_trader: Callable[[], Trader], history: Mapping[str, KlineSeries], cuts: int
 ) -> Leak | None:
     """At each place: the answer to views on the whole history, and to a copy that ends there."""
-    grid = np.unique(np.concatenate([series.open_time for series in history.values()]))
-    for place in _places(len(grid), cuts):
-        open_time = int(grid[place])
-        with_future = _asked(make_trader(), history, open_time, views=True)
-        without = _asked(make_trader(), history, open_time, views=False)
+    for open_time in _times(history, cuts):
+        trader, other = make_trader(), make_trader()
+        with_future = trader.make_decision(*_question(trader.history_bars, history, open_time))
+        without = other.make_decision(
+            *_question(other.history_bars, history, open_time, without_future=True)
+        )
         for coin in history:
             if with_future.get(coin) != without.get(coin):
-                series = history[coin]
-                bar = int(np.searchsorted(series.open_time, open_time, side="right")) - 1
-                return Leak(coin, bar, open_time, "decision")
+                return _leak_at(history[coin], coin, open_time, "decision")
     return None
 
 
-def _asked(
-    trader: Trader, history: Mapping[str, KlineSeries], open_time: int, *, views: bool
-) -> Decisions:
+def first_leak_of_prompt(
+    write: Callable[[MarketState, Portfolio, AccountInfo], Prompt],
+    history_bars: int,
+    history: Mapping[str, KlineSeries],
+    cuts: int = CUTS,
+) -> Leak | None:
+    """The first prompt that changes when the bars after it are cut off, if any does.
+
+    `write` makes the prompt of one decision from at most `history_bars` bars of each coin. The leak
+    is of the first coin without whose later bars alone the prompt is another.
+    """
+    for open_time in _times(history, cuts):
+        with_future = write(*_question(history_bars, history, open_time))
+        for coin in history:
+            cut = {**history, coin: _until(history[coin], open_time)}
+            if write(*_question(history_bars, cut, open_time)) != with_future:
+                return _leak_at(history[coin], coin, open_time, "prompt")
+    return None
+
+
+def _times(history: Mapping[str, KlineSeries], cuts: int) -> list[int]:
+    """Open times of bars over the whole of the history."""
+    grid = np.unique(np.concatenate([series.open_time for series in history.values()]))
+    times: list[int] = grid[_places(len(grid), cuts)].tolist()
+    return times
+
+
+def _leak_at(series: KlineSeries, coin: str, open_time: int, what: str) -> Leak:
+    return Leak(coin, _bars_until(series, open_time) - 1, open_time, what)
+
+
+def _bars_until(series: KlineSeries, open_time: int) -> int:
+    return int(np.searchsorted(series.open_time, open_time, side="right"))
+
+
+def _until(series: KlineSeries, open_time: int) -> KlineSeries:
+    """A copy without the bars that open later."""
+    return copied(series.slice(0, _bars_until(series, open_time)))
+
+
+def _question(
+    history_bars: int,
+    history: Mapping[str, KlineSeries],
+    open_time: int,
+    *,
+    without_future: bool = False,
+) -> Question:
+    """What a trader is asked at the close of the bars that open then: views, or copies."""
     market = {}
     time_ms = open_time
     for coin, series in history.items():
-        last = int(np.searchsorted(series.open_time, open_time, side="right"))
+        last = _bars_until(series, open_time)
         if not last:
             continue
-        shown = series.slice(max(0, last - trader.history_bars), last)
+        shown = series.slice(max(0, last - history_bars), last)
         time_ms = open_time + series.interval.milliseconds
         price = exact_price(series.close.item(last - 1))
-        market[coin] = CoinMarket(price, shown if views else copied(shown), source=series.source)
+        seen = copied(shown) if without_future else shown
+        market[coin] = CoinMarket(price, seen, source=series.source)
     portfolio = Portfolio(CAPITAL, {}, Decimal(0), CAPITAL, Decimal(0), Decimal(0))
-    return trader.make_decision(market, portfolio, AccountInfo(time_ms, time_ms, CAPITAL, 0.0))
+    return market, portfolio, AccountInfo(time_ms, time_ms, CAPITAL, 0.0)
 
 
 def copied(series: KlineSeries) -> KlineSeries:
@@ -144,3 +198,20 @@ def _places(length: int, cuts: int) -> TimeArray:
     if length < 2:
         return np.empty(0, dtype=np.int64)
     return np.unique(np.linspace(0, length - 2, min(cuts, length - 1)).astype(np.int64))
+
+
+def generated_history(coins: int = 2, bars: int = 600) -> dict[str, KlineSeries]:
+    """Hourly random walks with a wave in them, so that every strategy finds something to do."""
+    history = {}
+    times = GENERATED_START_MS + np.arange(bars, dtype=np.int64) * Interval.H1.milliseconds
+    for place in range(coins):
+        draw = np.random.default_rng(place)
+        walk = np.cumsum(draw.normal(0, STEP_DEVIATION, bars))
+        close = np.round(100 * np.exp(walk + WAVE_HEIGHT * np.sin(np.arange(bars) / WAVE_BARS)), 6)
+        opened = np.concatenate(([100.0], close[:-1]))
+        high = np.round(np.maximum(opened, close) * (1 + WICK), 6)
+        low = np.round(np.minimum(opened, close) * (1 - WICK), 6)
+        history[f"C{place}"] = KlineSeries(
+            Interval.H1, times, opened, high, low, close, np.full(bars, 10.0), "generated"
+        )
+    return history

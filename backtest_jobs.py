@@ -114,6 +114,7 @@ class BacktestJobs:
         with self._pool_lock:
             if self._pool is not None:
                 end_workers(self._pool)
+                self._pool = None
 
     def _resolve(self, request: BacktestRequest) -> ResolvedBacktest:
         """The run with a model's or a trader's own terms filled in."""

@@ -12,6 +12,7 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from aitradegame_import import import_file
+from backtest_commands import backtest_commands
 from errors import Conflict, MigrationError, TradingSystemError
 from kline_commands import kline_commands
 from ledger_audit import audit
@@ -27,7 +28,9 @@ trading_commands = AppGroup("trading", help="The kill switch: stop, resume.")
 
 def add_commands(app: Flask) -> None:
     """Make the commands known to `app`."""
-    for group in (database_commands, kline_commands, ledger_commands, trading_commands):
+    for group in (
+        database_commands, kline_commands, backtest_commands, ledger_commands, trading_commands,
+    ):  # fmt: skip
         app.cli.add_command(group)
     app.cli.add_command(serve_command)
 

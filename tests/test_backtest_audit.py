@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from backtest_inputs import bars
 
-from backtest_audit import Leak, copied, first_leak
+from backtest_audit import Leak, copied, first_leak, generated_history
 from domain import AccountInfo, Decision, Decisions, KlineSeries, MarketState, Portfolio, Signal
 from strategies import RuleTrader, make_trader, registry
 from strategies.base import PositionParams, Signals, Strategy
@@ -17,25 +17,9 @@ from strategies.base import PositionParams, Signals, Strategy
 SHIPPED = sorted(registry().keys() - {"scripted"})
 
 
-def market(coins: int = 2, length: int = 600) -> dict[str, KlineSeries]:
-    """Walks with a wave in them, so that every strategy finds something to do."""
-    history = {}
-    for place in range(coins):
-        draw = np.random.default_rng(place)
-        close = 100 * np.exp(
-            np.cumsum(draw.normal(0, 0.01, length)) + 0.1 * np.sin(np.arange(length) / 20)
-        )
-        opened = np.concatenate(([100.0], close[:-1]))
-        high = np.maximum(opened, close) * 1.004
-        low = np.minimum(opened, close) * 0.996
-        rows = list(zip(*(c.tolist() for c in (opened, high, low, close)), strict=True))
-        history[f"C{place}"] = bars(rows)
-    return history
-
-
 @pytest.mark.parametrize("key", SHIPPED)
 def test_no_shipped_strategy_sees_the_future(key: str) -> None:
-    history = market()
+    history = generated_history()
     assert first_leak(lambda: make_trader(key, tuple(history)), history, cuts=60) is None
 
 
@@ -88,7 +72,7 @@ class HighInTheOpen(Leaky):
     "trader", [TomorrowsClose, CentredWindow, WholeRange, NegativeShift, HighInTheOpen]
 )
 def test_planted_leaks_are_named(trader: type[Leaky]) -> None:
-    history = market(coins=1)
+    history = generated_history(coins=1)
     leak = first_leak(lambda: trader(("C0",)), history)
     assert leak is not None
     assert leak.coin == "C0"
@@ -122,7 +106,7 @@ class Peeping(RuleTrader):
 
 
 def test_a_trader_that_reaches_behind_its_views_is_caught() -> None:
-    history = {"C0": copied(market(coins=1)["C0"])}  # each column the base of its views
+    history = {"C0": copied(generated_history(coins=1)["C0"])}  # each column the base of its views
     leak = first_leak(lambda: Peeping(("C0",)), history)
     assert leak is not None
     assert leak.what == "decision"
