@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from addresses import sources_at
 from aitradegame_file import (
     FIRST_VERSION_SCHEMA,
     FORK_SCHEMA,
@@ -27,18 +28,22 @@ from aitradegame_file import (
     make_traded_file,
     moment,
 )
+from conftest import running
 from flask import Flask
 
 import ledger
 from aitradegame_import import import_file
 from aitradegame_report import ImportReport
+from app import create_app
 from clock import ManualClock
+from config import Config
 from database import Database
 from domain import FillKind, Interval, Position, Side, TradingModel
 from errors import DataError, MigrationError
+from exchange_simulator.server import SimulatorServer
 from ledger_audit import audit
 from owner_settings import SettingsStore
-from repositories import aitradegame, books, coins, groups, models, pools
+from repositories import aitradegame, books, coins, groups, models, pools, providers
 from routes.services import EXTENSION
 from timestamps import parse_time_ms
 
@@ -859,28 +864,39 @@ def test_what_has_no_place_here_is_named(old: Path, database: Database):
 # --------------------------------------------------------------------------- the app afterwards
 
 
-def test_a_model_that_moved_in_is_shown_and_refuses_to_trade(old: Path, app: Flask):
+@pytest.fixture
+def house(app_config: Config, simulator: SimulatorServer) -> Iterator[Flask]:
+    """The app on the simulated exchange, whose language models may be on this computer."""
+    config = app_config.model_copy(update=sources_at(simulator.url) | {"LOCAL_PROVIDERS": "on"})
+    yield from running(create_app(config, clock=simulator.clock, check_answers=True))
+
+
+def test_a_model_that_moved_in_is_paused_and_goes_on_once_it_is_resumed(
+    old: Path, house: Flask, simulator: SimulatorServer
+):
     add_trade(old, "buy_to_enter", 0.01, 60_000.0, leverage=2)
     insert(old, "portfolios", model_id=1, coin="BTC", quantity=0.01, avg_price=60_000.0, leverage=2)
-    assert run(app, str(old))[0] == 0
-    client = app.test_client()
+    assert run(house, str(old))[0] == 0
+    client = house.test_client()
     (model,) = client.get("/api/models").json
     assert (model["name"], model["trader"], model["enabled"]) == ("Whale", "ai", False)
     assert (model["open_positions"], model["provider_name"]) == (1, "DeepSeek")
     url = f"/api/models/{model['id']}"
-    executed = client.post(f"{url}/execute", json={}).json
-    assert (executed["success"], executed["code"]) == (False, "unknown_trader")
-    resumed = client.post(f"{url}/resume", json={})
-    assert (resumed.status_code, resumed.json["code"]) == (400, "unknown_trader")
-    assert client.put(url, json={"name": "Whale 2"}).status_code == 200
-    assert client.put(url, json={"enabled": True}).status_code == 400
-    assert client.put(url, json={"trader": "buy_and_hold"}).status_code == 200
+    said = client.get(f"{url}/calls").json
+    provider = {"api_url": simulator.llm_url, "api_key": "sk-new-0123456789"}
+    assert client.put(f"/api/providers/{model['provider_id']}", json=provider).status_code == 200
+    changes = {"name": "Whale 2", "model_name": "sim-steady"}
+    assert client.put(url, json=changes).status_code == 200
     assert client.post(f"{url}/resume", json={}).status_code == 200
-    assert "sk-old" not in client.get("/api/models").text
-    for page in ("portfolio", "trades", "conversations", "coins"):
+    executed = client.post(f"{url}/execute", json={}).json
+    assert executed["success"], executed
+    assert len(client.get(f"{url}/calls").json) == len(said) + 1
+    for name in ("/api/models", "/api/providers", f"{url}/calls", f"{url}/conversations"):
+        assert "sk-old" not in client.get(name).text
+    for page in ("portfolio", "trades", "conversations", "coins", "prompt"):
         assert client.get(f"{url}/{page}").status_code == 200
     assert client.get("/api/leaderboard").status_code == 200
-    verify = app.test_cli_runner().invoke(args=["ledger", "verify"])
+    verify = house.test_cli_runner().invoke(args=["ledger", "verify"])
     assert verify.exit_code == 0, verify.output
 
 
@@ -909,3 +925,17 @@ def test_50_000_trades_move_in_within_10_seconds(
     assert processor < 10
     assert folder_content(tmp_path) == before
     assert_books_balance(database)
+
+
+def test_keys_are_sealed_on_their_way_and_a_rehearsal_makes_no_key(old: Path, offline_app: Flask):
+    services = offline_app.extensions[EXTENSION]
+    key_file = services.config.secret_key_file
+    assert run(offline_app, str(old), "--dry-run")[0] == 0
+    assert not key_file.exists()
+    assert run(offline_app, str(old))[0] == 0
+    database = services.database
+    (provider,) = providers.list_providers(database.connection)
+    called = providers.provider_for_calls(database, services.secrets, provider.id)
+    assert called.api_key == "sk-old"
+    for file in database.path.parent.glob(f"{database.path.name}*"):
+        assert b"sk-old" not in file.read_bytes(), file.name
