@@ -55,18 +55,25 @@ class StuckSource:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._prices: Mapping[str, Decimal] = {}
-        self._since_ms = 0
+        self._since = (0, 0)
 
-    def examine(self, source: str, tickers: Mapping[str, Ticker], wall_ms: int) -> None:
-        """Compare with the answers before. Raises SourceBadAnswer when none has moved for long."""
+    def examine(
+        self, source: str, tickers: Mapping[str, Ticker], wall_ms: int, market_ms: int
+    ) -> None:
+        """Compare with the answers before. Raises SourceBadAnswer when none has moved for long.
+
+        For long by the wall clock, and by the market's too: prices may stand while that does.
+        """
+        if source in OLDEST_ANSWER_MS:
+            return  # it gathers prices for minutes, and repeats them meanwhile
         prices = {symbol: ticker.price for symbol, ticker in tickers.items()}
         with self._lock:
             before, self._prices = self._prices, prices
             same = prices.keys() & before.keys()
             if len(same) < COINS_THAT_MOVE or any(prices[coin] != before[coin] for coin in same):
-                self._since_ms = wall_ms
+                self._since = (wall_ms, market_ms)
                 return
-            still_ms = wall_ms - self._since_ms
+            still_ms = min(wall_ms - self._since[0], market_ms - self._since[1])
         if still_ms > STUCK_AFTER_MS:
             seconds = still_ms // 1000
             raise SourceBadAnswer(f"{source} has repeated the same prices for {seconds} s.")

@@ -189,7 +189,9 @@ class PriceRouting:
         if dropped > 0:
             words = f"{dropped} prices of {source.name} were old or not sound: left out."
             self._tell([Finding("dropped", source.name, None, words)])
-        self._stuck[source.name].examine(source.name, tickers, self._wall_clock.now_ms())
+        self._stuck[source.name].examine(
+            source.name, tickers, self._wall_clock.now_ms(), self._clock.now_ms()
+        )
         if tether is not None:
             tickers = in_tethers(source.name, tickers, tether)
         return {names[name]: ticker for name, ticker in tickers.items() if name in names}

@@ -67,7 +67,7 @@ class PushedSource:
             if coin not in self._last or ticker.time_ms != self._last[coin].time_ms
         }
         self._last |= pushed
-        self._examine(wall_ms, now)
+        self._examine(wall_ms, clock.now_ms(), now)
         if self._is_stuck:
             return {}
         try:
@@ -86,13 +86,13 @@ class PushedSource:
         """The coins that it has told of lately."""
         return {coin for coin, at in list(self.heard.items()) if now - at < CONFIRMED_FOR_SECONDS}
 
-    def _examine(self, wall_ms: int, now: float) -> None:
+    def _examine(self, wall_ms: int, market_ms: int, now: float) -> None:
         """Now and then, whether all that it says is the same as before."""
         if now - self._examined_at < EXAMINE_SECONDS:
             return
         self._examined_at = now
         try:
-            self._examiner.examine(self.name, self._last, wall_ms)
+            self._examiner.examine(self.name, self._last, wall_ms, market_ms)
         except SourceBadAnswer as error:
             if not self._is_stuck:
                 log.warning("%s", error.message)

@@ -391,13 +391,14 @@ def test_a_source_that_repeats_itself_is_stuck():
         StuckSource(),
         {str(n): Ticker(str(n), Decimal(n), 0, "x") for n in range(1, 21)},
     )
-    stuck.examine("binance", prices, 0)
-    stuck.examine("binance", prices, 8_000)
+    stuck.examine("binance", prices, 0, 0)
+    stuck.examine("binance", prices, 8_000, 240_000)
     with pytest.raises(SourceBadAnswer, match="repeated the same prices for 8 s"):
-        stuck.examine("binance", prices, 8_001)
+        stuck.examine("binance", prices, 8_001, 240_000)
     moved = prices | {"7": Ticker("7", Decimal("7.1"), 0, "x")}
-    stuck.examine("binance", moved, 9_000)
-    stuck.examine("binance", moved, 17_000)
+    stuck.examine("binance", moved, 9_000, 250_000)
+    stuck.examine("binance", moved, 17_000, 490_000)
+    stuck.examine("binance", moved, 99_000, 258_000)  # a market that stands still
     few = dict(list(prices.items())[:19])
     for second in range(0, 100, 10):  # so few may stand still
-        StuckSource().examine("binance", few, second * 1000)
+        stuck.examine("binance", few, second * 1000, second * 1000)

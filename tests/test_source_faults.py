@@ -4,12 +4,15 @@ The market stands still, so that every price that is not the right one is seen t
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from binance_fetcher import BinanceDataFetcher, weight_limiter
 from clock import ManualClock
@@ -21,6 +24,7 @@ from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
 from market_data import MarketDataFetcher, request_limiter
 from okx_fetcher import OKXDataFetcher, endpoint_limiter
+from repositories import coins
 
 NOW_MS = 1_717_245_296_789  # 2024-06-01T12:34:56.789Z
 COINS = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LINK", "AVAX", "LTC", "DOT")
@@ -154,3 +158,35 @@ def test_with_no_source_up_nothing_is_made_up_and_candles_are_as_stored(
     finally:
         clock.set(NOW_MS)
     assert (answer.stale, list(answer.series)) == (True, list(stored))
+
+
+def test_a_refresh_of_a_hundred_coins_is_one_call_to_each_source_that_is_needed(
+    aggregator: MultiSourceDataAggregator, exchange: SimulatorServer, wall: ManualClock
+):
+    """Also when fifty ask at once."""
+    database = aggregator._database
+    symbols = [coin.symbol for coin in coins.list_coins(database.connection)]
+    assert len(symbols) > 100
+    before = requests_by_venue(exchange)
+
+    def ask(_: int) -> int:
+        try:
+            return len(aggregator.get_prices(symbols, 1.0))
+        finally:
+            database.close()
+
+    for _ in range(3):  # the second and third time with prices alone, which weigh less
+        wall.set(wall.now_ms() + 12_000)
+        with ThreadPoolExecutor(50) as threads:
+            priced = list(threads.map(ask, range(50)))
+        assert min(priced) > 100
+    after = requests_by_venue(exchange)
+    # CoinGecko for what no exchange lists; OKX for what Binance does not.
+    assert after - before == Counter(binance=3, okx=3, coingecko=3)
+
+
+def requests_by_venue(exchange: SimulatorServer) -> Counter[str]:
+    state = requests.get(f"{exchange.url}/control/state", timeout=5).json()
+    return Counter(
+        {venue: sum(seen["requests"].values()) for venue, seen in state["traffic"].items()}
+    )
