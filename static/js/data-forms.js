@@ -52,7 +52,7 @@ export async function askForSync(given = {}) {
         { class: 'form-row' },
         field({ name: 'interval', label: t('Interval'), control: interval }),
         field({ name: 'start', label: t('From (UTC day)'), control: start }),
-        field({ name: 'end', label: t('To and with (UTC day)'), control: end, hint: t('Empty: up to now') }),
+        field({ name: 'end', label: t('Up to and including (UTC day)'), control: end, hint: t('Empty: up to now') }),
       ),
     ],
     send: () => {
