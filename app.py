@@ -25,6 +25,7 @@ import routes.providers
 import routes.settings
 import routes.sources
 import routes.system
+import routes.traders
 import routes.trading
 from api_address import AddressRule
 from backtest_jobs import BacktestJobs
@@ -99,7 +100,8 @@ def create_app(
     protect(app)
     Babel(app, locale_selector=chosen_locale)
     for family in (
-        routes.coins, routes.coin_groups, routes.models, routes.model_pools, routes.providers,
+        routes.coins, routes.coin_groups, routes.traders, routes.models, routes.model_pools,
+        routes.providers,
         routes.prompts, routes.decisions, routes.trading,
         routes.market, routes.backtests, routes.data, routes.settings, routes.sources,
         routes.system,

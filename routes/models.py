@@ -12,13 +12,13 @@ from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
-from ai_params import AI_DESCRIPTION, AI_NAME, AI_TRADER, params_schema, read_params
+from ai_params import AI_TRADER, read_params
 from clock import SystemClock
 from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
 from loss_limits import LossWatch
 from model_replicas import MOST_REPLICAS, set_replicas
-from repositories import coins, conversations, cycles, loss_watches, models, pools, providers
+from repositories import coins, conversations, cycles, loss_watches, models, pools
 from repositories.cycles import Cycle
 from risk_limits import RiskName, risk_words
 from routes import shapes
@@ -37,7 +37,7 @@ from routes.schemas import (
     Trade,
 )
 from routes.services import services
-from strategies import make_trader, registry
+from routes.traders import check_trader, trader_name
 from timestamps import iso_utc
 
 blueprint = APIBlueprint(
@@ -143,19 +143,6 @@ class Models(RootModel[list[ModelAnswer]]):
     """Models in the order of their making."""
 
 
-class TraderAnswer(BaseModel):
-    """A kind of trader."""
-
-    key: str
-    name: str
-    description: str
-    params_schema: dict[str, Any]
-
-
-class Traders(RootModel[list[TraderAnswer]]):
-    """Every trader that a model can have."""
-
-
 class CycleResult(BaseModel):
     """A cycle that has been run."""
 
@@ -165,27 +152,6 @@ class CycleResult(BaseModel):
     decisions: list[DecisionAnswer]
     executions: list[Trade]
     portfolio: Portfolio
-
-
-@blueprint.get("/traders", responses={200: Traders})
-def list_traders() -> Response:
-    """What can trade, with the JSON Schema of its parameters."""
-    llm = {
-        "key": AI_TRADER,
-        "name": AI_NAME,
-        "description": AI_DESCRIPTION,
-        "params_schema": params_schema(),
-    }
-    rules = [
-        {
-            "key": key,
-            "name": trader.name,
-            "description": trader.description,
-            "params_schema": trader.params_schema(),
-        }
-        for key, trader in registry().items()
-    ]
-    return jsonify([llm, *rules])
 
 
 @blueprint.get("/models", responses={200: Models})
@@ -242,7 +208,7 @@ def add_model(body: NewModel) -> Response:
         provider_id=body.provider_id,
         model_name=body.model_name,
     )
-    _check_trader(model, pool)
+    check_trader(model, pool)
     now_ms = app.clock.now_ms()
     with app.database.transaction() as connection:
         model = models.add(connection, model, now_ms)
@@ -263,7 +229,7 @@ def change_model(path: ModelPath, body: ModelChanges) -> Response:
         model = models.get_current(connection, path.model_id)
         changed = replace(model, **_changes(body))
         if changed.enabled or body.model_fields_set & WHAT_MAKES_A_TRADER:
-            _check_trader(changed, pools.enterable(connection, model.id) if pool is None else pool)
+            check_trader(changed, pools.enterable(connection, model.id) if pool is None else pool)
         models.update(connection, changed, now_ms)
         if pool is not None:
             pools.replace_members(connection, model.id, pool, now_ms)
@@ -296,7 +262,7 @@ def resume_model(path: ModelPath, body: Empty) -> Response:
     """Run cycles again."""
     connection = services().database.connection
     model = models.get_current(connection, path.model_id)
-    _check_trader(model, pools.enterable(connection, model.id))  # what cannot trade stays paused
+    check_trader(model, pools.enterable(connection, model.id))  # what cannot trade stays paused
     model = _set_enabled(path.model_id, enabled=True)
     return jsonify({"message": f"{model.name} trades again."})
 
@@ -362,19 +328,6 @@ def _changes(body: ModelChanges) -> dict[str, Any]:
     return named
 
 
-def _check_trader(model: TradingModel, pool: Sequence[Coin]) -> None:
-    """Raises InvalidInput where it could not trade: no such trader, parameters that do not fit."""
-    if model.trader != AI_TRADER:
-        make_trader(model.trader, [coin.symbol for coin in pool], model.params)
-        return
-    read_params(model.params)
-    if model.provider_id is None:
-        raise InvalidInput("Choose a provider.", fields={"provider_id": "Choose a provider."})
-    if not model.model_name:
-        raise InvalidInput("Name a model.", fields={"model_name": "Name one of its models."})
-    providers.get(services().database.connection, model.provider_id)
-
-
 def _answer(
     model: TradingModel,
     pool: Sequence[str],
@@ -414,14 +367,6 @@ def _answer(
         "stopped_reason": None if watch is None else watch.stopped_reason,
         "budget": _budget(model) if model.trader == AI_TRADER else None,
     }
-
-
-def trader_name(key: str) -> str:
-    """A trader as people call it; one that is no longer there by its key."""
-    trader = registry().get(key)
-    if trader is not None:
-        return trader.name
-    return AI_NAME if key == AI_TRADER else key
 
 
 def _paused_until(watch: LossWatch | None) -> str | None:
