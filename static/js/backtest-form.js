@@ -344,6 +344,8 @@ export async function fetchChoices() {
     get('/api/coins', { is_active: 'all' }),
     get('/api/health'),
   ]);
-  const rules = traders.filter((/** @type {any} */ { key }) => key !== 'ai'); // an LLM needs a model's provider
-  return { traders: rules, models, coins, now: health.now };
+  return { traders: traders.filter(isRule), models: models.filter(isRule), coins, now: health.now };
 }
+
+/** Whether the past can be replayed with it: language models are asked live alone. @param {any} one a trader or a model */
+const isRule = ({ key, trader }) => (key ?? trader) !== 'ai';
