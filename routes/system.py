@@ -45,7 +45,7 @@ class SourceState(BaseModel):
     """How a data source does."""
 
     name: str
-    state: str = Field(description="up, down or unused")
+    state: str = Field(description="up, down, limited, banned, blocked or unused")
     last_success: str | None
     last_error: str | None
 
