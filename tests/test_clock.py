@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from clock import AcceleratedClock, ManualClock, SystemClock
+from clock import AcceleratedClock, ManualClock, SteadyClock, SystemClock
 
 
 def test_the_system_clock_shows_the_wall_time() -> None:
@@ -52,3 +52,14 @@ class TestAcceleratedClock:
     def test_must_run_forward(self, speed: float) -> None:
         with pytest.raises(ValueError, match="speed"):
             AcceleratedClock(0, 0, speed)
+
+
+def test_a_steady_clock_goes_on_evenly_when_the_wall_clock_is_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    clock = SteadyClock()
+    before = clock.now_ms()
+    assert abs(before - SystemClock().now_ms()) < 1000
+    monkeypatch.setattr("clock.time.time_ns", lambda: 0)
+    assert 0 <= clock.now_ms() - before < 1000
+    assert 0.9 < clock.wall_seconds_until(clock.now_ms() + 1000) <= 1
