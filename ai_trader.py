@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ai_params import NO_ADVICE, AiParams, read_params
 from clock import SystemClock
@@ -54,6 +54,13 @@ class AnswerUnusable(TradingSystemError):
 
     code = "parse_error"
     http_status = 502
+
+
+class Calls(Protocol):
+    """What a decision is asked through."""
+
+    def ask(self, messages: Sequence[Message], purpose: str) -> RecordedAnswer:
+        """The answer to `messages`, and the row that it stands in."""
 
 
 class EnhancedAITrader:
@@ -125,7 +132,7 @@ class EnhancedAITrader:
 
     def _ask(
         self,
-        calls: LLMCalls,
+        calls: Calls,
         prompt: Prompt,
         read: Callable[[str], ParsedAnswer],
         asked: Sequence[str],
@@ -149,7 +156,7 @@ class EnhancedAITrader:
                      if WHOLE_ANSWER in parsed.errors else {})  # fmt: skip
         return _usable(parsed)
 
-    def _answer(self, calls: LLMCalls, messages: Sequence[Message], purpose: str) -> RecordedAnswer:
+    def _answer(self, calls: Calls, messages: Sequence[Message], purpose: str) -> RecordedAnswer:
         began = time.perf_counter()
         try:
             return calls.ask(messages, purpose)
@@ -178,7 +185,7 @@ class EnhancedAITrader:
                 connection, recorded.conversation_id, status, words, code, message
             )
 
-    def _calls(self, asked: Sequence[str], prompt: Prompt, account: AccountInfo) -> LLMCalls:
+    def _calls(self, asked: Sequence[str], prompt: Prompt, account: AccountInfo) -> Calls:
         model, params = self.model, self.params
         if model.provider_id is None or not model.model_name:
             raise InvalidInput(f"{model.name!r} has no provider and model.", code="no_provider")
@@ -200,15 +207,7 @@ class EnhancedAITrader:
                 system_prompt=prompt.system,
                 prompt=prompt.user,
             ),
-            CallTerms(
-                model_name=model.model_name,
-                timeout_seconds=params.timeout_seconds,
-                patience_seconds=params.patience_seconds,
-                retries=params.retries,
-                temperature=params.temperature,
-                max_tokens=params.max_tokens,
-                mode=None if params.output_mode == "auto" else OutputMode(params.output_mode),
-            ),
+            call_terms(model.model_name, params),
             decision_schema(asked),
             self._may_call,
             self._wall_clock,
@@ -244,6 +243,19 @@ def make_ai_trader(
     )
     return EnhancedAITrader(
         model, terms, cycle_id, database, client_factory, may_call, wall_clock or SystemClock()
+    )
+
+
+def call_terms(model_name: str, params: AiParams) -> CallTerms:
+    """How a model with these parameters is asked."""
+    return CallTerms(
+        model_name=model_name,
+        timeout_seconds=params.timeout_seconds,
+        patience_seconds=params.patience_seconds,
+        retries=params.retries,
+        temperature=params.temperature,
+        max_tokens=params.max_tokens,
+        mode=None if params.output_mode == "auto" else OutputMode(params.output_mode),
     )
 
 

@@ -15,7 +15,7 @@ from domain import Clock, TokenPrices
 from errors import TradingSystemError
 from llm_usage import Usage, cost_of
 from repositories import conversations
-from repositories.conversations import NewConversation, Spent
+from repositories.conversations import FinishedConversation, NewConversation, Spent
 
 ASSUMED_OUTPUT_TOKENS = 4096  # of a call whose answer has no limit of its own
 
@@ -80,6 +80,16 @@ class Budget:
             message = f"No call to the LLM: {excess}."
             conversations.add_unsent(connection, call, "budget", BudgetSpent.code, message)
         raise BudgetSpent(message)
+
+    def finish(self, row: int, done: FinishedConversation) -> None:
+        """Write down what came of a call."""
+        with self._database.transaction() as connection:
+            conversations.finish(connection, row, done)
+
+    def not_made(self, call: NewConversation, status: str, code: str, why: str) -> None:
+        """Write down that a call is not made, and why."""
+        with self._database.transaction() as connection:
+            conversations.add_unsent(connection, call, status, code, why)
 
     def cost(self, usage: Usage) -> Decimal | None:
         """What a call has cost; None where the prices are not known."""

@@ -16,13 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from clock import SystemClock
 from database import Database
 from domain import Clock
 from errors import TradingSystemError
-from llm_budget import Budget
 from llm_client import LLMAnswer, LLMClient, LLMError, Message, Question, QuestionRefused
 from llm_usage import Usage, estimated_tokens
 from repositories import conversations
@@ -53,6 +52,22 @@ class OutputMode(StrEnum):
 
 MODES = tuple(OutputMode)
 _OF_FORMS = re.compile(r"format|schema|json|structured|grammar", re.IGNORECASE)
+
+
+class CallBooks(Protocol):
+    """Where calls are reserved before they are sent, and written down after it."""
+
+    def reserve(self, call: NewConversation, input_tokens: int, max_tokens: int | None) -> int:
+        """Write the call down as sent; its row's id. Raises where it may not be made."""
+
+    def finish(self, row: int, done: FinishedConversation) -> None:
+        """Write down what came of it."""
+
+    def not_made(self, call: NewConversation, status: str, code: str, why: str) -> None:
+        """Write down that a call is not made, and why."""
+
+    def cost(self, usage: Usage) -> Decimal | None:
+        """What a call has cost in US dollars; None where the prices are not known."""
 
 
 class CallsHalted(TradingSystemError):
@@ -93,7 +108,7 @@ class LLMCalls:
         self,
         database: Database,
         client: LLMClient,
-        budget: Budget,
+        books: CallBooks,
         call: NewConversation,
         terms: CallTerms,
         schema: Mapping[str, Any],
@@ -102,7 +117,7 @@ class LLMCalls:
     ):
         self._database = database
         self._client = client
-        self._budget = budget
+        self._books = books
         self._call = call
         self._terms = terms
         self._schema = schema
@@ -112,7 +127,7 @@ class LLMCalls:
         self._attempts = 0
 
     def ask(self, messages: Sequence[Message], purpose: str) -> RecordedAnswer:
-        """The answer to `messages`. Raises LLMError, BudgetSpent, CallsHalted."""
+        """The answer to `messages`. Raises LLMError, CallsHalted, and what its books raise."""
         found = self._found_mode()
         mode = self._terms.mode or found or MODES[0]
         tries = 0
@@ -171,7 +186,7 @@ class LLMCalls:
             raise self._halted(call)
         # The form of output is sent, and counted, as well.
         asked = "".join(message["content"] for message in messages) + str(self._form(mode) or "")
-        row = self._budget.reserve(call, estimated_tokens(asked), self._terms.max_tokens)
+        row = self._books.reserve(call, estimated_tokens(asked), self._terms.max_tokens)
         left = self._deadline - time.monotonic()
         question = Question(
             self._terms.model_name,
@@ -185,16 +200,16 @@ class LLMCalls:
         try:
             answer = self._client.ask(question)
         except LLMError as error:
-            self._finish(row, _failed(error, started))
+            self._books.finish(row, _failed(error, started))
             raise
         except BaseException:
-            self._finish(row, FinishedConversation("error", error_code="internal_error"))
+            self._books.finish(row, FinishedConversation("error", error_code="internal_error"))
             raise
-        self._finish(
+        self._books.finish(
             row,
             FinishedConversation(
                 "ok", answer.text or answer.refusal, answer.reasoning, answer.finish_reason,
-                answer.usage, self._budget.cost(answer.usage), _milliseconds_since(started),
+                answer.usage, self._books.cost(answer.usage), _milliseconds_since(started),
             ),
         )  # fmt: skip
         return RecordedAnswer(row, answer)
@@ -225,14 +240,9 @@ class LLMCalls:
         named = {"name": "trading_decisions", "strict": True, "schema": dict(self._schema)}
         return {"type": "json_schema", "json_schema": named}
 
-    def _finish(self, row: int, done: FinishedConversation) -> None:
-        with self._database.transaction() as connection:
-            conversations.finish(connection, row, done)
-
     def _halted(self, call: NewConversation) -> CallsHalted:
         halted = CallsHalted("Calls to LLMs are stopped.")
-        with self._database.transaction() as connection:
-            conversations.add_unsent(connection, call, "halted", halted.code, halted.message)
+        self._books.not_made(call, "halted", halted.code, halted.message)
         return halted
 
     # ------------------------------------------------------------------------------- pauses
