@@ -1,4 +1,4 @@
-"""`flask backtest …`: run and audit without a browser."""
+"""`flask backtest …`: run, audit and export without a browser."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 
 import click
 from flask.cli import AppGroup
+from flask_babel import force_locale
 from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
 from ai_params import AI_TRADER, NO_ADVICE, Indicator
 from ai_trader import make_ai_trader
 from backtest_audit import Leak, first_leak, first_leak_of_prompt, generated_history
-from backtest_request import BacktestRequest
+from backtest_export import FORMATS, exported, file_name, read_exported
+from backtest_request import BacktestRequest, ResolvedBacktest
 from domain import Interval, KlineSeries, TradingModel
 from errors import InvalidInput, TradingSystemError
 from llm_client import LLMClient
@@ -100,11 +102,7 @@ def read_request(model: type[Request], given: Mapping[str, str | None]) -> Reque
 def _read_term(name: str, text: str) -> Any:
     """A list by commas, JSON where it is JSON, the content of a file after @, else the text."""
     if text.startswith("@"):
-        path = Path(text[1:])
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.BadParameter(f"{path} cannot be read.") from error
+        text = _text_of(Path(text[1:]))
     if name == "coins":
         return [coin.strip() for coin in text.split(",") if coin.strip()]
     try:
@@ -118,9 +116,11 @@ def _read_term(name: str, text: str) -> Any:
 
 @backtest_commands.command("run")
 @request_options(BacktestRequest, without=("wait",))
+@click.option("--again", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="Run what this exported JSON file holds; takes no other term")  # fmt: skip
 @click.option("--json", "target", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the run with its report to this file")  # fmt: skip
-def run_backtest(target: Path | None, **given: str | None) -> None:
+def run_backtest(again: Path | None, target: Path | None, **given: str | None) -> None:
     """Run a backtest and print its figures.
 
     Options are what POST /api/backtest/run takes; @FILE takes a value from a file. Candles that are
@@ -128,23 +128,68 @@ def run_backtest(target: Path | None, **given: str | None) -> None:
     """
     app = ready()
     with one_sentence():
-        record = app.backtests.submit(read_request(BacktestRequest, given))
-        try:
-            record = _watched(app, record)
-        finally:
-            app.backtests.stop()
-    if record.status != "done":
-        raise click.ClickException(record.error or f"Backtest {record.id} was {record.status}.")
-    whole = backtests.get(app.database.connection, record.id, with_report=True)
+        earlier = None if again is None else read_exported(_text_of(again))
+        record = _watched(app, _submitted(app, earlier, given))
+        if record.status != "done":
+            sentence = record.error or f"Backtest {record.id} was {record.status}."
+            raise click.ClickException(sentence)
+        whole = backtests.get(app.database.connection, record.id, with_report=True)
+        _say_report(whole)
+        if earlier is not None:
+            click.echo(_compared(whole, earlier))
+        if target is not None:
+            _write(target, exported(whole, "json"))
+
+
+def _submitted(
+    app: Services, earlier: Mapping[str, Any] | None, given: Mapping[str, str | None]
+) -> BacktestRecord:
+    """The run of an exported file, or of the options. Raises InvalidInput."""
+    if earlier is None:
+        return app.backtests.submit(read_request(BacktestRequest, given))
+    if any(text is not None for text in given.values()):
+        raise click.UsageError("--again takes no other term of the run.")
+    try:
+        resolved = ResolvedBacktest.model_validate(earlier["config"])
+    except ValidationError as error:
+        raise InvalidInput("The configuration in this file does not fit.") from error
+    return app.backtests.submit_resolved(resolved)
+
+
+def _say_report(record: BacktestRecord) -> None:
     click.echo(f"Backtest {record.id}")
-    for line in summary_lines(whole.summary or {}):
+    for line in summary_lines(record.summary or {}):
         click.echo(line)
-    for warning in (whole.report or {}).get("warnings", []):
+    for warning in (record.report or {}).get("warnings", []):
         click.echo(f"Warning: {warning}", err=True)
-    if target is not None:
-        content = {"id": whole.id, "config": whole.config, "report": whole.report}
-        target.write_text(json.dumps(content, indent=2, ensure_ascii=False), "utf-8")
-        click.echo(f"{target} has the report.")
+
+
+def _compared(record: BacktestRecord, earlier: Mapping[str, Any]) -> str:
+    """Whether a run came to what the exported one did."""
+    report = record.report or {}
+    if record.data_hash != earlier["data_hash"]:
+        return "The candles here are not those of the file."
+    keys = ("summary", "fills", "account_values")
+    same = all(report[key] == earlier["report"].get(key) for key in keys)
+    return f"The candles are those of the file, and the result {'is too' if same else 'is NOT'}."
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{path} cannot be read.") from error
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a file that is not there yet."""
+    try:
+        with target.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except OSError as error:
+        reason = "is there already" if target.exists() else f"cannot be written: {error.strerror}"
+        raise click.ClickException(f"{target} {reason}.") from error
+    click.echo(f"{target} has been written.")
 
 
 def _watched(app: Services, record: BacktestRecord) -> BacktestRecord:
@@ -175,6 +220,25 @@ def figure_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " to ".join(figure_text(part) for part in value)
     return f"{value:,.4f}" if isinstance(value, float) else str(value)
+
+
+# -------------------------------------------------------------------------------------- export
+
+
+@backtest_commands.command("export")
+@click.argument("backtest_id", type=int, metavar="ID")
+@click.option("--format", "file_format", type=click.Choice(FORMATS), default="json",
+              show_default=True)  # fmt: skip
+@click.option("--locale", type=click.Choice(["en", "zh"]), default="en", show_default=True,
+              help="Language of the page of HTML")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
+def export_backtest(backtest_id: int, file_format: str, locale: str, output: Path | None) -> None:
+    """Write a finished backtest to a file: all of it, its trades, or a page that opens alone."""
+    app = ready()
+    with one_sentence(), force_locale(locale):
+        record = backtests.get(app.database.connection, backtest_id, with_report=True)
+        text = exported(record, file_format)
+    _write(output or Path(file_name(record, file_format)), text)
 
 
 # --------------------------------------------------------------------------------------- audit

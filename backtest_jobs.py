@@ -71,7 +71,14 @@ class BacktestJobs:
 
         Raises InvalidInput, NotFound (unknown coin, model) before anything is stored.
         """
-        resolved = self._resolve(request)
+        return self.submit_resolved(self._resolve(request), request.model_id)
+
+    def submit_resolved(
+        self, resolved: ResolvedBacktest, model_id: int | None = None
+    ) -> BacktestRecord:
+        """Queue a run of which all is known, such as one from another machine."""
+        for symbol in resolved.coins:
+            coins.get(self._database.connection, symbol)
         make_trader(resolved.trader, resolved.coins, resolved.params)  # refuses bad parameters
         run_hash = self._hash(resolved)
         known = backtests.find_done(self._database.connection, run_hash)
@@ -79,7 +86,7 @@ class BacktestJobs:
             return known[0]
         with self._database.transaction() as connection:
             backtest_id = backtests.add(
-                connection, resolved.model_dump(mode="json"), run_hash, request.model_id,
+                connection, resolved.model_dump(mode="json"), run_hash, model_id,
                 self._clock.now_ms(),
             )  # fmt: skip
         self._start(backtest_id)

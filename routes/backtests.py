@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from flask import Response, jsonify, make_response, url_for
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel
 
+from backtest_export import MEDIA_TYPES, exported, file_name
 from backtest_request import BacktestRequest
 from errors import InvalidInput, SourceUnavailable, TradingSystemError
 from repositories import backtests
@@ -38,6 +39,14 @@ class BacktestsQuery(Query):
     limit: int = Field(50, ge=1, description="500 at most")
 
 
+class ExportQuery(Query):
+    """What kind of file."""
+
+    format: Literal["json", "csv", "html"] = Field(
+        "json", description="json: all, to run it again; csv: the trades; html: one page, offline"
+    )
+
+
 class BacktestAnswer(BaseModel):
     """A run."""
 
@@ -58,6 +67,20 @@ class BacktestWithReport(BacktestAnswer):
     """A run with its report once it is done."""
 
     report: dict[str, Any] | None
+
+
+class ExportedBacktest(BaseModel):
+    """A run as a file of JSON; as CSV and HTML it has no such shape."""
+
+    format: str
+    format_version: int
+    version: str
+    id: int
+    created_at: str
+    finished_at: str | None
+    config: dict[str, Any]
+    data_hash: str
+    report: dict[str, Any]
 
 
 class Backtests(RootModel[list[BacktestAnswer]]):
@@ -97,6 +120,20 @@ def list_backtests(query: BacktestsQuery) -> Response:
 def get_backtest(path: BacktestPath) -> Response:
     """One run, with its report when it is done."""
     return jsonify(_with_report(path.backtest_id))
+
+
+@blueprint.get(
+    "/backtests/<int:backtest_id>/export",
+    responses={200: ExportedBacktest},
+)
+def export_backtest(path: BacktestPath, query: ExportQuery) -> Response:
+    """A finished run as a file to keep or to send."""
+    connection = services().database.connection
+    record = backtests.get(connection, path.backtest_id, with_report=True)
+    response = Response(exported(record, query.format), mimetype=MEDIA_TYPES[query.format])
+    name = file_name(record, query.format)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @blueprint.post("/backtests/<int:backtest_id>/cancel", responses={200: Message})

@@ -113,8 +113,7 @@ function showReport(run, name) {
   const report = /** @type {Record<string, any>} */ (run.report);
   replaceContent(state);
   byId('report').hidden = false;
-  byId('download-json').hidden = false;
-  byId('download-json').addEventListener('click', () => downloadJson(run));
+  byId('export-run').hidden = false;
   replaceContent(byId('warnings'), ...report['warnings'].map((/** @type {string} */ warning) => element('li', { class: 'notice notice-warn' }, warning)));
   showMetrics(report['summary']);
   backtestCurves().show(report['account_values']);
@@ -211,13 +210,6 @@ function tripTable() {
     testId: 'backtest-trades',
     empty: () => emptyState(t('This run closed no trade.')),
   });
-}
-
-/** @param {Run} run */
-function downloadJson(run) {
-  const file = URL.createObjectURL(new Blob([JSON.stringify(run, null, 2)], { type: 'application/json' }));
-  element('a', { href: file, download: `backtest-${id}.json` }).click();
-  URL.revokeObjectURL(file);
 }
 
 byId('cancel-run').addEventListener('click', async () => {
