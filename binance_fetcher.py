@@ -10,7 +10,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -21,7 +20,7 @@ from binance.exceptions import BinanceRequestException
 
 import binance_answers as answers
 from binance_answers import VENUE
-from domain import MINUTE_MS, Clock, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
+from domain import Clock, Interval, KlineSeries, OrderBook, Ticker, VenueInstrument
 from errors import SourceBadAnswer, SourceError, SourceRefused
 from rate_limiter import Limit, RateLimiter
 from source_answers import (
@@ -65,14 +64,6 @@ def weight_limiter(weight_a_minute: int, wall_clock: Clock) -> RateLimiter:
     return RateLimiter(VENUE, limits, wall_clock)
 
 
-@dataclass(frozen=True, slots=True)
-class UsedWeight:
-    """The request weight that the venue counted, in the minute (ms UTC, real time) of its answer."""
-
-    weight: int
-    minute_ms: int
-
-
 class BinanceDataFetcher(ExchangeFetcher):
     """A `MarketSource` of Binance's spot market. Safe to share between threads.
 
@@ -97,19 +88,12 @@ class BinanceDataFetcher(ExchangeFetcher):
     ):
         super().__init__(VENUE, clock, limiter)
         check_keys(VENUE, [api_key])
-        self._used_weight: UsedWeight | None = None
         self._opens: dict[str, Decimal] = {}
         self._opens_until = 0.0
         self._unlisted: dict[str, float] = {}  # symbols, and until when that is believed
         hosts = PUBLIC_HOSTS if base_url is None else (base_url,)
         self._clients = [self._client(host, api_key, api_secret, timeout_seconds) for host in hosts]
         self._serving = 0  # the client whose host answered last
-
-    @property
-    def used_weight(self) -> UsedWeight | None:
-        """The weight used, by the venue's own count; none before its first answer."""
-        with self._lock:
-            return self._used_weight
 
     def close(self) -> None:
         """Close the connections."""
@@ -294,20 +278,10 @@ class BinanceDataFetcher(ExchangeFetcher):
         `client.response` is shared between threads.
         """
         weight = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if weight.isascii() and weight.isdigit():
-            self._note_weight(int(weight))
+        if self._limiter is not None and weight.isascii() and weight.isdigit():
+            self._limiter.observe(WEIGHT, int(weight))
         if not 200 <= response.status_code < 300:
             raise failure_of(response)
-
-    def _note_weight(self, weight: int) -> None:
-        if self._limiter is not None:
-            self._limiter.observe(WEIGHT, weight)
-        minute_ms = time.time_ns() // 1_000_000 // MINUTE_MS * MINUTE_MS
-        with self._lock:
-            known = self._used_weight
-            # Answers to several threads arrive in any order; within a minute it only grows.
-            if known is None or known.minute_ms != minute_ms or known.weight < weight:
-                self._used_weight = UsedWeight(weight, minute_ms)
 
     def _ask(self, weight: int, question: Callable[[Any], Json]) -> Json:
         """The venue's answer, from the first host that serves this place. Raises SourceError."""

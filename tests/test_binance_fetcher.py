@@ -1,6 +1,5 @@
 """BinanceDataFetcher: the unmodified SDK against the simulated exchange, and every kind of failure."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -13,8 +12,8 @@ import responses
 from scripted_venue import ScriptedVenue
 from source_cases import BINANCE_QUESTIONS
 
-from binance_fetcher import BinanceDataFetcher
-from clock import ManualClock
+from binance_fetcher import BinanceDataFetcher, weight_limiter
+from clock import ManualClock, SteadyClock
 from domain import Interval, Ticker
 from errors import (
     InvalidInput,
@@ -244,19 +243,30 @@ def test_instruments_have_the_venues_rules(simulator: SimulatorServer, fetcher: 
     assert bitcoin.instrument.min_notional == Decimal(5)
 
 
-def test_the_used_weight_is_the_venues_own_count(
-    simulator: SimulatorServer, fetcher: BinanceDataFetcher
-):
-    assert fetcher.used_weight is None
-    fetcher.price("BTCUSDT")
-    first = fetcher.used_weight
-    assert first is not None
-    assert abs(first.minute_ms - time.time() * 1000) < 61_000
-    assert first.minute_ms % 60_000 == 0
-    fetcher.depth("BTCUSDT", 1000)
-    second = fetcher.used_weight
-    assert second is not None
-    assert second.weight - first.weight == 50 or second.minute_ms > first.minute_ms
+def test_every_question_has_the_weight_that_the_venue_counts(simulator: SimulatorServer):
+    limiter = weight_limiter(6000, SteadyClock())
+    limiter.observe("weight", used_weight(simulator))  # by the tests before
+    fetcher = BinanceDataFetcher(base_url=simulator.url, clock=simulator.clock, limiter=limiter)
+    everything = [f"{coin}USDT" for coin in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"] + [*SIX]
+    for question in (
+        lambda: fetcher.price("BTCUSDT"),
+        lambda: fetcher.prices(SIX),
+        lambda: fetcher.prices(everything),
+        lambda: fetcher.klines("BTCUSDT", Interval.H1, None, None, 10),
+        lambda: fetcher.depth("BTCUSDT", 100),
+        lambda: fetcher.depth("BTCUSDT", 1000),
+        lambda: fetcher.instruments(),
+    ):
+        before, counted = limiter.budgets()[0].used, used_weight(simulator)
+        question()
+        after = used_weight(simulator)
+        if after > counted:  # the venue's minute has not turned
+            assert limiter.budgets()[0].used - before == after - counted
+
+
+def used_weight(simulator: SimulatorServer) -> int:
+    state = requests.get(f"{simulator.url}/control/state", timeout=5).json()
+    return int(state["binance_used_weight"])
 
 
 def test_many_threads_share_one_fetcher(simulator: SimulatorServer, fetcher: BinanceDataFetcher):
@@ -264,7 +274,6 @@ def test_many_threads_share_one_fetcher(simulator: SimulatorServer, fetcher: Bin
     with ThreadPoolExecutor(20) as pool:
         tickers = list(pool.map(fetcher.price, symbols))
     assert [ticker.symbol for ticker in tickers] == list(symbols)
-    assert fetcher.used_weight is not None
 
 
 def test_too_much_weight_is_a_rate_limit_with_the_seconds_to_wait():
@@ -276,8 +285,6 @@ def test_too_much_weight_is_a_rate_limit_with_the_seconds_to_wait():
             list(prices)
         assert limited.value.retry_after is not None
         assert 0 < limited.value.retry_after <= 60
-        assert fetcher.used_weight is not None
-        assert fetcher.used_weight.weight > 5
 
 
 def test_construction_touches_no_network():
@@ -357,13 +364,14 @@ def test_every_bad_answer_is_a_typed_error(
         assert raised.value.message.startswith("Binance")
 
 
-def test_a_refusal_tells_the_used_weight_too(venue: ScriptedVenue, asking: BinanceDataFetcher):
+def test_a_refusal_tells_the_used_weight_too(venue: ScriptedVenue):
+    limiter = weight_limiter(5400, SteadyClock())
+    asking = BinanceDataFetcher(base_url=venue.url, clock=ManualClock(NOW_MS), limiter=limiter)
     venue.says({"code": -1003, "msg": ""}, 429, Retry_After="17", X_MBX_USED_WEIGHT_1M="6001")
     with pytest.raises(SourceRateLimited) as limited:
         asking.price("BTCUSDT")
     assert limited.value.retry_after == 17
-    assert asking.used_weight is not None
-    assert asking.used_weight.weight == 6001
+    assert limiter.budgets()[0].used == 5400
 
 
 def test_the_key_goes_to_the_venue_and_into_no_message(venue: ScriptedVenue):
