@@ -34,7 +34,7 @@ from repositories import models
 from trading_desk import TradingDesk
 
 CYCLE_THREADS = 64  # most of them wait for an LLM
-SPREAD_PLACES, SPREAD_SECONDS = 25, 0.04  # cycles that are due together begin one by one
+SPREAD_PLACES, SPREAD_SECONDS = 25, 1.0  # cycles that are due together begin one by one
 VALUE_EVERY_MINUTES = 1
 MISFIRE_SECONDS = 30
 LEASE_LOOK_SECONDS = 1.0
@@ -54,7 +54,7 @@ class AlignedTrigger(BaseTrigger):  # type: ignore[misc]
     def __init__(self, clock: Clock, every_minutes: int, place: int = 0):
         self._clock = clock
         self._step_ms = every_minutes * MINUTE_MS
-        self._delay_seconds = place % SPREAD_PLACES * SPREAD_SECONDS
+        self._place = place % SPREAD_PLACES / SPREAD_PLACES
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """The real time at which the market's clock shows the next multiple."""
@@ -63,7 +63,7 @@ class AlignedTrigger(BaseTrigger):  # type: ignore[misc]
         # A millisecond later than the turn, so that the clock has surely reached it.
         wait = self._clock.wall_seconds_until(next_ms) + 0.001
         turn_seconds = self._clock.wall_seconds_until(next_ms + self._step_ms) - wait
-        delay = min(self._delay_seconds, max(0.0, turn_seconds / 10))
+        delay = self._place * min(SPREAD_SECONDS, max(0.0, turn_seconds / 10))
         return datetime.now(UTC) + timedelta(seconds=wait + delay)
 
 
