@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import sleep
 
 from domain import Clock, Coin, Interval, KlineSeries
-from errors import NotFound, SourceError, SourceUnavailable
+from errors import NotFound, SourceError, SourceRateLimited, SourceUnavailable
 from kline_archive import joined
 from kline_filling import STRETCH_BARS, KlineFilling, Progress, Venue
 from kline_store import Coverage, KlineStore
@@ -16,6 +17,7 @@ from source_answers import UNKNOWN_SYMBOL
 from source_health import SourceMonitor
 from time_budget import TimeBudget
 
+LONGEST_SILENCE_SECONDS = 90.0  # that history waits for, where no other source answers
 WIDENINGS = 3  # times that a question for the last bars looks further back over gaps
 
 
@@ -74,6 +76,7 @@ class KlineRouting:
         self._sources = sources
         self._monitor = monitor
         self._clock = clock
+        self._wall_clock = wall_clock
         self._budget_seconds = budget_seconds
         self._filling = KlineFilling(store, monitor, clock, wall_clock, tell)
 
@@ -118,18 +121,23 @@ class KlineRouting:
         """Bring the closed bars with start_ms ≤ open_time < end_ms into the store.
 
         Of the first source that has them all; else of the first there is, as far as it answers.
-        `source` names the only one that is asked.
+        `source` names the only one that is asked. A source that asks for a short silence is
+        waited for when no other answers; `progress` is told 0 meanwhile, and may raise.
         """
         first = interval.ceil(start_ms)
         stop = min(end_ms, interval.floor(self._clock.now_ms()))
         venues = [venue for venue in self._venues(coin, interval) if source in (None, venue.name)]
         failures: list[SourceError] = []
-        for venue in venues:
-            self._filling.ask_again_for_gaps(venue)
-            failure = self._filling.fill(venue, first, stop, progress, is_history=True)
-            if failure is None:
-                return History(venue.name, 0, None)
-            failures.append(failure)
+        for turn in range(2):
+            if turn and not self._waited_for(venues, failures, progress):
+                break
+            failures.clear()
+            for venue in venues:
+                self._filling.ask_again_for_gaps(venue)
+                failure = self._filling.fill(venue, first, stop, progress, is_history=True)
+                if failure is None:
+                    return History(venue.name, 0, None)
+                failures.append(failure)
         name = venues[0].name if venues else source or self.first_source()
         unknown = self._store.missing(coin, name, interval, first, stop)
         bars = sum(-(-(end - start) // interval.milliseconds) for start, end in unknown)
@@ -141,6 +149,23 @@ class KlineRouting:
             failures[0] if len(failures) == 1 else all_failed(f"candles of {coin.symbol}", failures)
         )
         return History(name, bars, failure)
+
+    def _waited_for(
+        self, venues: Sequence[Venue], failures: Sequence[SourceError], progress: Progress | None
+    ) -> bool:
+        """Wait until the first of those that ask for silence may be asked, if that is soon."""
+        ends = [
+            self._monitor.record(venue.name).breaker.retry_at_ms or 0
+            for venue, failure in zip(venues, failures, strict=True)
+            if isinstance(failure, SourceRateLimited)
+        ]
+        if not ends or self._wall_clock.wall_seconds_until(min(ends)) > LONGEST_SILENCE_SECONDS:
+            return False
+        while (seconds := self._wall_clock.wall_seconds_until(min(ends))) > 0:
+            if progress is not None:
+                progress(0.0)
+            sleep(min(seconds, 1.0))
+        return True
 
     def first_source(self) -> str:
         """The source whose klines come first."""
@@ -221,6 +246,9 @@ class KlineRouting:
         found, at, width = KlineSeries.empty(interval, name), first, limit
         while at < stop and len(found) < limit:
             failure = self._filling.fetch_next(venue, at, stop, limit - len(found))
+            if failure is not None:
+                stored = self._stored_from(venue, at, stop, limit)
+                return joined([found], stored).slice(0, limit), failure
             unknown = self._store.missing(coin, name, interval, at, stop)
             known_until = unknown[0][0] if unknown else stop
             # What is not known for good is given too, but nothing is looked for behind it.
@@ -228,10 +256,20 @@ class KlineRouting:
             known_until = unknown[0][1] if is_last else known_until
             until = min(known_until, at + width * interval.milliseconds)
             found = joined([found], self._store.read(coin, name, interval, at, until))
-            if failure is not None or is_last:
-                return found.slice(0, limit), failure
+            if is_last:
+                break
             at, width = until, min(4 * width, STRETCH_BARS)
         return found.slice(0, limit), None
+
+    def _stored_from(self, venue: Venue, at: int, stop: int, limit: int) -> KlineSeries:
+        """What is stored from `at` on, of a source that does not answer for it."""
+        coin, interval, name = venue.coin, venue.interval, venue.name
+        stored = self._store.coverage(coin, name, interval)
+        if stored is None:
+            return KlineSeries.empty(interval, name)
+        first = max(at, stored.first)
+        until = min(stop, first + limit * interval.milliseconds)
+        return self._store.read(coin, name, interval, first, until).slice(0, limit)
 
     def _with_open_bar(
         self, venue: Venue, series: KlineSeries, forming: int, limit: int

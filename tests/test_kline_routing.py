@@ -13,7 +13,7 @@ from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import HOUR_MS, Coin, Interval, KlineSeries
-from errors import SourceUnavailable
+from errors import SourceRateLimited, SourceUnavailable
 from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
 from market_sources import MarketSource
@@ -146,6 +146,43 @@ def test_history_comes_from_the_next_venue_when_the_first_is_out(
     assert "binance is out; okx is out" in history.failure.message
     alone = aggregator.fetch_history(btc, H1, hours_ago(50), hours_ago(10), source="okx")
     assert (alone.source, alone.failure) == ("okx", None)
+
+
+def test_history_waits_for_a_venue_that_asks_for_a_short_silence(
+    database: Database, clock: ManualClock, venues: dict[str, Gapped], btc: Coin,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    def sleep(seconds: float) -> None:
+        clock.set(clock.now_ms() + round(seconds * 1000))
+        if clock.now_ms() >= NOW_MS + 17_000:
+            venues["binance"].failure = None
+
+    monkeypatch.setattr("kline_routing.sleep", sleep)
+    aggregator = aggregator_of(database, clock, {"binance": venues["binance"]})
+    shares: list[float] = []
+    venues["binance"].failure = SourceRateLimited("slow down", retry_after=17)
+    history = aggregator.fetch_history(btc, H1, hours_ago(50), hours_ago(10), shares.append)
+    assert (history.failure, shares) == (None, [0.0] * 17 + [1.0])
+    assert clock.now_ms() == NOW_MS + 17_000
+    venues["binance"].failure = SourceRateLimited("banned", retry_after=7200)
+    history = aggregator.fetch_history(btc, H1, hours_ago(60), hours_ago(10))
+    assert history.failure is not None
+    assert clock.now_ms() == NOW_MS + 17_000
+
+
+def test_what_is_stored_is_given_although_its_beginning_cannot_be_had(
+    database: Database, clock: ManualClock, venues: dict[str, Gapped], btc: Coin
+):
+    aggregator = aggregator_of(database, clock, {**venues})
+    aggregator.fetch_history(btc, H1, hours_ago(50), hours_ago(40))
+    aggregator.fetch_history(btc, H1, hours_ago(30), hours_ago(20))
+    for venue in venues.values():
+        venue.fail()
+    answer = aggregator.get_klines("BTC", H1, start_ms=hours_ago(90), limit=100)
+    assert (len(answer.series), answer.stale) == (20, True)
+    answer = aggregator.get_klines("BTC", H1, start_ms=hours_ago(45), limit=12)
+    assert (len(answer.series), answer.stale) == (12, True)
+    assert int(answer.series.open_time[0]) == hours_ago(45)
 
 
 def test_a_slow_venue_leaves_time_for_the_next(
