@@ -53,7 +53,7 @@ def test_a_run_is_asked_for_watched_and_read(backtest: Page):
     open_finished(backtest)
     expect(backtest.get_by_test_id("run-name")).to_have_text("Random (monkey)")
     cards = backtest.get_by_test_id("backtest-metrics").locator(".metric-value")
-    expect(cards).to_have_count(12)
+    expect(cards).to_have_count(16)
     for text in cards.all_inner_texts():
         assert re.search(r"\d", text), text
     expect_drawn(backtest, backtest.get_by_test_id("equity-chart").locator("canvas"))
