@@ -268,7 +268,7 @@ class KlineRouting:
         if stored is None:
             return KlineSeries.empty(interval, name)
         first = max(at, stored.first)
-        until = min(stop, first + limit * interval.milliseconds)
+        until = min(stop, first + STRETCH_BARS * interval.milliseconds)  # gaps among them
         return self._store.read(coin, name, interval, first, until).slice(0, limit)
 
     def _with_open_bar(
