@@ -5,27 +5,45 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from addresses import NOWHERE, sources_at
+from conftest import running
 from flask import Flask
 from flask_babel import force_locale
 from test_backtest_commands import TERMS, run
 
+from app import create_app
 from backtest_export import exported, read_exported
+from config import Config
 from errors import Conflict, DataError
+from exchange_simulator.server import SimulatorServer
 from repositories import backtests
 from repositories.backtests import BacktestRecord
 from routes.services import EXTENSION
 from svg_charts import WIDTH, bar_drawing, line_drawing, round_steps
 
 
+@pytest.fixture(scope="module")
+def app(simulator: SimulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """One app for all of them, with one run."""
+    config = Config(
+        DATABASE_PATH=tmp_path_factory.mktemp("export") / "trading.db",
+        **NOWHERE | sources_at(simulator.url),
+        TRADING_LOOP="off",
+    )
+    for app in running(create_app(config, clock=simulator.clock, check_answers=True)):
+        assert run(app, *TERMS).exit_code == 0
+        yield app
+
+
 @pytest.fixture
 def record(app: Flask) -> BacktestRecord:
-    assert run(app, *TERMS).exit_code == 0
     connection = app.extensions[EXTENSION].database.connection
     return backtests.get(connection, 1, with_report=True)
 
@@ -75,6 +93,28 @@ def test_the_page_is_in_the_language_of_its_reader(app: Flask, record: BacktestR
     assert "Maximum drawdown" not in answer.text
 
 
+@pytest.mark.parametrize("locale", ["en", "zh"])
+def test_a_page_of_any_run_can_be_made(app: Flask, record: BacktestRecord, locale: str):
+    """With every figure, and with none that can be left out."""
+    report: Any = record.report
+    whole = {
+        "return_interval": [-5.0, 12.5],
+        "sharpe_interval": [-1.0, 2.0],
+        "luck_probability": 0.2,
+    }
+    numbers = dict.fromkeys(report["summary"], 1.0) | whole
+    needed = {"initial_capital": 1.0, "final_value": 1.0}
+    for summary in (numbers, dict.fromkeys(numbers) | needed):
+        values = (
+            report["account_values"][:1] if summary is not numbers else report["account_values"]
+        )
+        changed = {**report, "summary": summary, "account_values": values, "trades": []}
+        with app.test_request_context(), force_locale(locale):
+            assert "+12.50 %" in (page := exported(replace(record, report=changed), "html")) or (
+                summary is not numbers and "–" in page
+            )
+
+
 def test_what_others_wrote_is_text(app: Flask, record: BacktestRecord):
     evil = '<script>alert("x")</script>'
     report: Any = record.report
@@ -93,15 +133,15 @@ def test_what_others_wrote_is_text(app: Flask, record: BacktestRecord):
 def test_json_can_be_read_back_and_run_elsewhere(
     app: Flask, record: BacktestRecord, tmp_path: Path
 ):
-    answer = app.test_client().get("/api/backtests/1/export")
-    content = read_exported(answer.text)
+    content = read_exported(app.test_client().get("/api/backtests/1/export").text)
     assert content["config"] == record.config
     assert content["report"] == record.report
     assert content["data_hash"] == record.data_hash
     file = tmp_path / "run.json"
-    file.write_text(answer.text, "utf-8")
-    with app.extensions[EXTENSION].database.transaction() as connection:
-        backtests.delete(connection, 1)
+    done = run(app, *TERMS, "--slippage-bps", 1, "--json", file)
+    assert done.exit_code == 0, done.output
+    content = read_exported(file.read_text("utf-8"))
+    assert app.test_client().delete(f"/api/backtests/{content['id']}").status_code == 200
     done = run(app, "run", "--again", file)
     assert done.exit_code == 0, done.output
     assert "The candles are those of the file, and the result is too." in done.output
