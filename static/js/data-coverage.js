@@ -17,6 +17,8 @@
  * @property {number} missing_bars
  * @property {Gap[]} gaps the first thousand
  * @property {string[]} archived_months `2024-03`
+ *
+ * @typedef {[from: number, to: number]} Range milliseconds
  */
 
 import { get } from './api.js';
@@ -45,8 +47,8 @@ export const coverageKey = ({ coin, interval, source }) => `${coin} ${interval} 
 export function coverageTable(container, { filter, onlyGaps, exportButton, onGaps, onSync, onFirst }) {
   /** @type {Coverage[]} */
   let rows = [];
-  /** What all pictures show, so that they can be compared. @type {[from: number, to: number]} */
-  let range = [0, 1];
+  /** What the pictures of an interval show, so that they can be compared. @type {Map<string, Range>} */
+  let ranges = new Map();
   const table = dataTable(container, {
     label: t('Stored candles'),
     testId: 'coverage',
@@ -57,7 +59,7 @@ export function coverageTable(container, { filter, onlyGaps, exportButton, onGap
     exportButton,
     keyOf: coverageKey,
     empty: () => (rows.length ? emptyState(t('No stored series has gaps.')) : nothingStored(onFirst)),
-    columns: columns(() => range),
+    columns: columns(({ interval }) => ranges.get(interval) ?? [0, 1]),
   });
 
   container.addEventListener('click', (event) => {
@@ -75,12 +77,28 @@ export function coverageTable(container, { filter, onlyGaps, exportButton, onGap
 
   async function load() {
     rows = await get('/api/data/coverage');
-    const ends = rows.map((row) => Date.parse(row.to) + intervalLength(row.interval));
-    range = [Math.min(...rows.map((row) => Date.parse(row.from))), Math.max(...ends)];
+    ranges = rangesOf(rows);
     show();
   }
 
   return { load };
+}
+
+/**
+ * From the first bar of any coin to the last one's end, by interval.
+ *
+ * @param {readonly Coverage[]} rows
+ * @returns {Map<string, Range>}
+ */
+function rangesOf(rows) {
+  /** @type {Map<string, Range>} */
+  const ranges = new Map();
+  for (const { interval, from, to } of rows) {
+    const [first, last] = [Date.parse(from), Date.parse(to) + intervalLength(interval)];
+    const [earliest, latest] = ranges.get(interval) ?? [first, last];
+    ranges.set(interval, [Math.min(earliest, first), Math.max(latest, last)]);
+  }
+  return ranges;
 }
 
 /** @param {() => void} onFirst */
@@ -89,12 +107,12 @@ function nothingStored(onFirst) {
   return emptyState(t('No candles are stored yet. Sync some from an exchange, or import a file of Binance’s public archive.'), button);
 }
 
-/** @param {() => [number, number]} range @returns {import('./table.js').Column<Coverage>[]} */
-function columns(range) {
+/** @param {(row: Coverage) => Range} rangeOf @returns {import('./table.js').Column<Coverage>[]} */
+function columns(rangeOf) {
   return [
     { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: coinCell },
     { key: 'interval', label: t('Interval'), value: ({ interval }) => interval, className: () => 'tabular' },
-    { key: 'picture', label: t('Stored range'), value: ({ from }) => from, show: (row) => coveragePicture(row, range()), className: () => 'coverage-cell' },
+    { key: 'picture', label: t('Stored range'), value: ({ from }) => from, show: (row) => coveragePicture(row, rangeOf(row)), className: () => 'coverage-cell' },
     { key: 'from', label: t('From'), number: true, value: ({ from }) => from, show: ({ from }) => formatTime(from) },
     { key: 'to', label: t('To'), number: true, value: ({ to }) => to, show: ({ to }) => formatTime(to) },
     { key: 'bars', label: t('Bars'), number: true, value: ({ bars }) => bars, show: ({ bars }) => formatNumber(bars) },
