@@ -14,7 +14,7 @@ from latest_prices import KnownPrice
 from ledger import Account
 from model_books import ModelBooks
 from paper_execution import ExecutionRules, Outcome, execute
-from repositories import books, cycles, models, trading_state
+from repositories import cycles, models, open_positions, trading_state
 from repositories.books import BookedTrade
 from repositories.cycles import Cycle, DecisionRecord
 from risk import TrackRecord
@@ -117,6 +117,6 @@ class CycleBooking:
         if risk is not None and risk.cool_down_minutes:
             entered = {coin for coin, decision in decisions if decision.side is not None}
             connection = self._books.connection
-            closes = {c: books.last_close(connection, self._model.id, c) for c in entered}
+            closes = {c: open_positions.last_close(connection, self._model.id, c) for c in entered}
             closed_at = {coin: at for coin, at in closes.items() if at is not None}
         return TrackRecord(now_ms, closed_at, limit)

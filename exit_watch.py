@@ -24,7 +24,7 @@ from errors import Conflict, SourceError
 from exits import ExitLevels, exact_price, exit_at_price, exit_levels, invalidated_by
 from latest_prices import KnownPrice
 from ledger import DEFAULT_MAINTENANCE_MARGIN_RATE
-from repositories import books
+from repositories import books, open_positions
 from repositories.books import Mark
 from trading_desk import TradingDesk
 
@@ -146,14 +146,14 @@ class ExitWatch:
 
     def _follow_trades(self) -> None:
         connection = self._database.connection
-        newest = books.last_trade_id(connection)
+        newest = open_positions.last_trade_id(connection)
         if newest == self._index.last_trade_id:
             return
         first_look = self._index.last_trade_id < 0
         changed = (
             set(books.held_coins(connection))
             if first_look
-            else books.models_traded_since(connection, self._index.last_trade_id)
+            else open_positions.models_traded_since(connection, self._index.last_trade_id)
         )
         for model_id in changed:
             self._index.replace(model_id, self._positions_of(model_id))
@@ -189,7 +189,7 @@ class ExitWatch:
             return
         bests = [(one.model_id, one.position.coin, exact_price(one.best)) for one in moved]
         with self._database.transaction() as connection:
-            books.store_best_prices(connection, bests)
+            open_positions.store_best_prices(connection, bests)
         for one in moved:
             one.best_kept = one.best
 
@@ -211,7 +211,7 @@ class ExitWatch:
                 held = [one for coin in marks for one in self._index.by_coin.get(coin, ())]
                 moved = [one for one in held if one.best != one.best_kept]
             with self._database.transaction() as connection:
-                books.store_marks(connection, marks)
+                open_positions.store_marks(connection, marks)
             with self._lock:
                 self._keep_best_prices(moved)
         except Exception:  # the edge: this thread has to look at the next bar too

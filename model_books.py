@@ -16,7 +16,7 @@ from domain import Clock, Entry, Portfolio, TradingModel
 from event_stream import EventStream
 from ledger import Account
 from loss_limits import LossWatch, watched
-from repositories import books, coins, loss_watches
+from repositories import books, coins, loss_watches, open_positions
 from repositories.books import BookedTrade, Mark
 from risk_limits import RiskProfile
 
@@ -64,7 +64,7 @@ class ModelBooks:
     def marks(self, fresh: Mapping[str, Decimal]) -> dict[str, Decimal]:
         """The last good price of each held coin: `fresh`, else known, else stored with it."""
         stored = books.load_marks(self.connection, self.model.id)
-        held = books.held_by(self.connection, self.model.id)
+        held = open_positions.held_by(self.connection, self.model.id)
         marks = {coin: mark.price for coin, mark in stored.items()}
         known = self._latest.last_known(held)
         return marks | {coin: price.ticker.price for coin, price in known.items()} | dict(fresh)

@@ -41,7 +41,7 @@ from live_exits import LiveExits
 from market_snapshots import MarketSnapshots
 from model_books import ModelBooks, ValuedAccount
 from paper_execution import ExecutionRules, in_order
-from repositories import books, coins, cycles, loss_watches, pools
+from repositories import books, coins, cycles, loss_watches, open_positions, pools
 from repositories.books import BookedTrade
 from repositories.cycles import Cycle
 from trading_halt import check_not_halted
@@ -208,7 +208,7 @@ class TradingEngine:
 
     def snapshot(self, trader: Trader, also: Sequence[str] = ()) -> dict[str, CoinMarket]:
         """The coins that may be entered, those that are held and can only be closed, and `also`."""
-        held = books.held_by(self.database.connection, self.model.id)
+        held = open_positions.held_by(self.database.connection, self.model.id)
         wanted = list(dict.fromkeys([*self._shares(), *held, *also]))
         if not wanted:
             return {}
