@@ -71,7 +71,7 @@ class BacktestJobs:
 
         Raises InvalidInput, NotFound (unknown coin, model) before anything is stored.
         """
-        return self.submit_resolved(self._resolve(request), request.model_id)
+        return self.submit_resolved(self.resolve(request), request.model_id)
 
     def submit_resolved(
         self, resolved: ResolvedBacktest, model_id: int | None = None
@@ -123,8 +123,11 @@ class BacktestJobs:
                 end_workers(self._pool)
                 self._pool = None
 
-    def _resolve(self, request: BacktestRequest) -> ResolvedBacktest:
-        """The run with a model's or a trader's own terms filled in."""
+    def resolve(self, request: BacktestRequest) -> ResolvedBacktest:
+        """The run with a model's or a trader's own terms filled in.
+
+        Raises InvalidInput, NotFound (unknown coin, model).
+        """
         connection = self._database.connection
         terms = request.model_dump(include=set(ResolvedBacktest.model_fields))
         weights: dict[str, float] = {}
@@ -187,8 +190,11 @@ class BacktestJobs:
         try:
             record = backtests.get(self._database.connection, backtest_id)
             resolved = ResolvedBacktest.model_validate(record.config)
-            resolved = self._with_bars(backtest_id, resolved)
-            instruments = self._instruments(resolved)
+            trader = make_trader(resolved.trader, resolved.coins, resolved.params)
+            resolved = self.with_bars(
+                resolved, trader.history_bars, lambda: self._go_on(backtest_id)
+            )
+            instruments = self.instruments(resolved)
             with self._database.transaction() as connection:
                 backtests.set_config(
                     connection, backtest_id, resolved.model_dump(mode="json"), self._hash(resolved)
@@ -203,21 +209,24 @@ class BacktestJobs:
             self._fail(backtest_id, "internal_error", f"{type(error).__name__}: {error}")
         self._publish(backtest_id)
 
-    def _with_bars(self, backtest_id: int, resolved: ResolvedBacktest) -> ResolvedBacktest:
-        """The run when its bars are in the store, with the sources that they are from."""
-        trader = make_trader(resolved.trader, resolved.coins, resolved.params)
-        warmup_start_ms = resolved.warmup_start_ms(trader.history_bars)
+    def with_bars(
+        self, resolved: ResolvedBacktest, history_bars: int, go_on: Callable[[], None]
+    ) -> ResolvedBacktest:
+        """The run when its bars are in the store, with the sources that they are from.
+
+        `history_bars` is how far back its trader looks; `go_on` is called now and then and may
+        raise. Raises SourceUnavailable (no_data).
+        """
+        warmup_start_ms = resolved.warmup_start_ms(history_bars)
         sources = {}
         for symbol in resolved.coins:
             coin = coins.get(self._database.connection, symbol)
-            source = self._fetch(
-                coin, resolved, warmup_start_ms, lambda _: self._go_on(backtest_id)
-            )
+            source = self._fetch(coin, resolved, warmup_start_ms, lambda _: go_on())
             if source != resolved.source:
                 sources[symbol] = source
         return resolved.model_copy(update={"sources": sources})
 
-    def _instruments(self, resolved: ResolvedBacktest) -> dict[str, Instrument]:
+    def instruments(self, resolved: ResolvedBacktest) -> dict[str, Instrument]:
         """The venue's rules for those coins that have any."""
         if not resolved.lot_rounding:
             return {}
