@@ -187,7 +187,7 @@ def test_a_market_that_is_wrong_is_still_a_possible_one(
         ("418", {"retry_after": 90}, SourceRateLimited, "source_banned"),
         ("451", {}, SourceRefused, "geo_blocked"),
         ("403", {}, SourceRefused, "geo_blocked"),
-        ("slow", {"seconds": 5}, SourceUnavailable, "source_unavailable"),
+        ("slow", {"seconds": 1.5}, SourceUnavailable, "source_unavailable"),
         ("down", {"how": "hang"}, SourceUnavailable, "source_unavailable"),
     ],
 )

@@ -33,7 +33,7 @@ CLOSE_ENOUGH = Decimal("0.005")  # what the venues' prices are apart anyway
 OUTAGES: list[tuple[str, dict[str, Any]]] = [
     ("down", {"how": "page"}),
     ("down", {"how": "reset"}),
-    ("slow", {"seconds": 20}),
+    ("slow", {"seconds": 3}),
     ("429", {"retry_after": 30}),
     ("418", {"retry_after": 90}),
     ("451", {}),
