@@ -98,7 +98,7 @@ class Replay:
         if not trade.whole and not _same_share(held.quantity, trade.quantity):
             return fill
         fee = (trade.fee * held.quantity / trade.quantity).quantize(ledger.MONEY_STEP)
-        return replace(fill, quantity=held.quantity, fee=fee)
+        return fill._replace(quantity=held.quantity, fee=fee)
 
 
 class OldBooks:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -416,7 +416,10 @@ class Decision:
     @property
     def side(self) -> Side | None:
         """The side that an entry opens; none for hold and close."""
-        return {Signal.BUY_TO_ENTER: Side.LONG, Signal.SELL_TO_ENTER: Side.SHORT}.get(self.signal)
+        return _SIDES.get(self.signal)
+
+
+_SIDES = {Signal.BUY_TO_ENTER: Side.LONG, Signal.SELL_TO_ENTER: Side.SHORT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +446,9 @@ class Exits:
     invalidation: PriceCondition | None = None
 
 
+NO_EXITS = Exits()
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """An open position with the exact cost it was built at.
@@ -459,7 +465,7 @@ class Position:
     entry_fees: Decimal
     opened_at: int
     funding: Decimal = Decimal(0)
-    exits: Exits = Exits()
+    exits: Exits = NO_EXITS
     best_price: Decimal | None = None  # furthest price in favour since entry, for trailing stops
 
     @property
@@ -473,9 +479,8 @@ class Position:
         return self.cost / self.margin if self.margin else Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """What happened at a venue, before it is booked.
+class Fill(NamedTuple):
+    """What happened at a venue, before it is booked. A tuple, since backtests make so many.
 
     For FUNDING, `price` is the mark and `fee` the amount paid (negative when received).
     """
@@ -489,12 +494,11 @@ class Fill:
     leverage: Decimal = Decimal(1)
     fee: Decimal = Decimal(0)
     reason: Reason = Reason.SIGNAL
-    exits: Exits = Exits()
+    exits: Exits = NO_EXITS
     decision_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A booked fill: the ledger's append-only line, with what it did to the account.
 
     `gross` is the profit before fees of a close; `pnl` the round trip's result, net of the

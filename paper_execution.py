@@ -12,6 +12,7 @@ from decimal import ROUND_DOWN, Decimal
 
 import ledger
 from domain import (
+    NO_EXITS,
     Decision,
     Decisions,
     Entry,
@@ -26,13 +27,21 @@ from domain import (
 )
 from errors import OrderRefused
 from exits import ExitHit
-from ledger import ZERO, Account
-from risk import Change, Changes, TrackRecord, judge_entry
+from ledger import PRICE_STEP, ZERO, Account, already_exact
+from risk import Changes, TrackRecord, judge_entry
 from risk_limits import RiskProfile
+
+# Everything here runs with the ledger's context.
+_judge_entry = already_exact(judge_entry)
+_post = already_exact(ledger.post)
+_slipped_price = already_exact(ledger.slipped_price)
+_trading_fee = already_exact(ledger.trading_fee)
+_value = already_exact(ledger.value)
 
 # What is left of an account after a loss of everything is not traded with.
 SMALLEST_NOTIONAL = Decimal("0.000001")
 NOTHING_LIVED_THROUGH = TrackRecord()
+NO_LEVELS = (None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class Outcome:
     entry: Entry | None = None
 
 
-class _Refused(OrderRefused):
+class RefusedByRisk(OrderRefused):
     """Risk's refusal, with what it is about."""
 
     def __init__(self, reason: str, changes: Changes):
@@ -105,24 +114,49 @@ def execute(
     if coin not in marks:
         return account, Outcome(coin, decision, "refused", "no_price")
     try:
-        if decision.signal is Signal.CLOSE_POSITION:
-            fill = _closing_fill(
-                account, coin, decision, marks[coin], rules, instrument, time_ms, decision_id
-            )
-            changes: dict[str, Change] = {}
-        else:
-            fill, changes = _opening_fill(
-                account, coin, decision, marks, rules, instrument, time_ms, decision_id, record
-            )
-        account, entry = ledger.post(account, fill)
-    except _Refused as refusal:
-        return account, Outcome(coin, decision, "refused", refusal.code, refusal.changes)
+        account, entry, changes = booked(
+            account, coin, decision, marks, rules, time_ms, instrument, decision_id, record
+        )
     except OrderRefused as refusal:
-        return account, Outcome(coin, decision, "refused", refusal.code)
+        return account, refused(coin, decision, refusal)
     if not changes:
         return account, Outcome(coin, decision, "executed", entry=entry)
     (first, *_) = changes.values()
     return account, Outcome(coin, decision, "adjusted", first.limit, changes, entry)
+
+
+def refused(coin: str, decision: Decision, refusal: OrderRefused) -> Outcome:
+    """A refusal as a result."""
+    changes = refusal.changes if isinstance(refusal, RefusedByRisk) else {}
+    return Outcome(coin, decision, "refused", refusal.code, changes)
+
+
+def booked(
+    account: Account,
+    coin: str,
+    decision: Decision,
+    marks: Mapping[str, Decimal],
+    rules: ExecutionRules,
+    time_ms: int,
+    instrument: Instrument | None = None,
+    decision_id: int | None = None,
+    record: TrackRecord = NOTHING_LIVED_THROUGH,
+) -> tuple[Account, Entry, Changes]:
+    """What `execute` does with an entry or a close, for callers within the ledger's context.
+
+    Gives the account after it, the ledger's line and what risk changed. Raises OrderRefused.
+    """
+    if decision.signal is Signal.CLOSE_POSITION:
+        fill = _closing_fill(
+            account, coin, decision, marks[coin], rules, instrument, time_ms, decision_id
+        )
+        changes: Changes = {}
+    else:
+        fill, changes = _opening_fill(
+            account, coin, decision, marks, rules, instrument, time_ms, decision_id, record
+        )
+    after, entry = _post(account, fill)
+    return after, entry, changes
 
 
 @ledger.exact
@@ -135,11 +169,11 @@ def execute_exit(
     """
     if hit.reason is Reason.LIQUIDATION:
         fill = ledger.liquidation_fill(position, hit.price, time_ms, rules.liquidation_fee_rate)
-        return ledger.post(account, fill)
+        return _post(account, fill)
     buying = position.side is Side.SHORT
-    price = ledger.slipped_price(hit.price, buying, rules.slippage_bps)
+    price = _slipped_price(hit.price, buying, rules.slippage_bps)
     fill = _close(position, position.quantity, price, rules, hit.reason, time_ms)
-    return ledger.post(account, fill)
+    return _post(account, fill)
 
 
 def _opening_fill(
@@ -152,14 +186,14 @@ def _opening_fill(
     time_ms: int,
     decision_id: int | None,
     record: TrackRecord,
-) -> tuple[Fill, dict[str, Change]]:
+) -> tuple[Fill, Changes]:
     side = decision.side
     assert side is not None  # execute() has told entries from closes and holds
-    price = ledger.slipped_price(marks[coin], side is Side.LONG, rules.slippage_bps)
-    portfolio = ledger.value(account, marks)
-    verdict = judge_entry(rules.risk, coin, decision, price, portfolio, rules.fee_rate, record)
+    price = _slipped_price(marks[coin], side is Side.LONG, rules.slippage_bps)
+    portfolio = _value(account, marks)
+    verdict = _judge_entry(rules.risk, coin, decision, price, portfolio, rules.fee_rate, record)
     if verdict.refusal is not None:
-        raise _Refused(verdict.refusal, verdict.changes)
+        raise RefusedByRisk(verdict.refusal, verdict.changes)
     quantity = _on_venue_grid(verdict.quantity, price, instrument)
     decision = verdict.decision
     fill = Fill(
@@ -169,21 +203,23 @@ def _opening_fill(
         quantity,
         price,
         time_ms,
-        leverage=decision.leverage,
-        fee=ledger.trading_fee(quantity, price, rules.fee_rate),
-        exits=_exits(decision),
-        decision_id=decision_id,
+        decision.leverage,
+        _trading_fee(quantity, price, rules.fee_rate),
+        Reason.SIGNAL,
+        _exits(decision),
+        decision_id,
     )
-    return fill, dict(verdict.changes)
+    return fill, verdict.changes
 
 
 def _exits(decision: Decision) -> Exits:
-    return Exits(
+    levels = (
         decision.stop_loss,
         decision.profit_target,
         decision.trailing_stop_pct,
         decision.invalidation_condition,
     )
+    return NO_EXITS if levels == NO_LEVELS else Exits(*levels)
 
 
 def _closing_fill(
@@ -201,10 +237,10 @@ def _closing_fill(
         raise OrderRefused(f"No position in {coin} is open.", code="no_position")
     quantity = position.quantity
     if decision.quantity is not None and decision.quantity < quantity:
-        quantity = decision.quantity.quantize(ledger.QUANTITY_STEP, rounding=ROUND_DOWN)
+        quantity = decision.quantity.quantize(ledger.QUANTITY_STEP, ROUND_DOWN)
         if instrument is not None:
             quantity = ledger.round_down_to_step(quantity, instrument.lot_size)
-    price = ledger.slipped_price(mark, position.side is Side.SHORT, rules.slippage_bps)
+    price = _slipped_price(mark, position.side is Side.SHORT, rules.slippage_bps)
     return _close(position, quantity, price, rules, Reason.SIGNAL, time_ms, decision_id)
 
 
@@ -224,10 +260,11 @@ def _close(
         quantity,
         price,
         time_ms,
-        leverage=position.leverage.quantize(ledger.PRICE_STEP),
-        fee=ledger.trading_fee(quantity, price, rules.fee_rate),
-        reason=reason,
-        decision_id=decision_id,
+        position.leverage.quantize(PRICE_STEP),
+        _trading_fee(quantity, price, rules.fee_rate),
+        reason,
+        NO_EXITS,
+        decision_id,
     )
 
 

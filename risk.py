@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
+from types import MappingProxyType
+from typing import NamedTuple
 
 import ledger
 from domain import MINUTE_MS, Decision, Portfolio
@@ -21,6 +23,8 @@ from ledger import LARGEST_AMOUNT, ONE, QUANTITY_STEP, ZERO
 from risk_limits import RiskProfile
 
 _SIZES = ("quantity", "notional", "weight")
+
+_entry_quantity = ledger.already_exact(ledger.entry_quantity)
 
 
 def position_scales(weights: Mapping[str, float]) -> dict[str, Decimal]:
@@ -62,10 +66,10 @@ class Change:
 
 
 Changes = Mapping[str, Change]
+NO_CHANGES: Changes = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What risk makes of an entry: the decision and quantity to fill, or why it is refused.
 
     `changes` are by the decision's field, and say what a refusal is about as well.
@@ -73,7 +77,7 @@ class Verdict:
 
     decision: Decision
     quantity: Decimal
-    changes: Changes = field(default_factory=dict)
+    changes: Changes = NO_CHANGES
     refusal: str | None = None
 
 
@@ -98,7 +102,7 @@ def judge_entry(
     if profile is not None and decision.leverage > profile.max_leverage:
         cuts["leverage"] = Change(decision.leverage, profile.max_leverage, "max_leverage")
         decision = replace(decision, leverage=profile.max_leverage)
-    asked = ledger.entry_quantity(decision, price, portfolio.total_value, fee_rate)
+    asked = _entry_quantity(decision, price, portfolio.total_value, fee_rate)
     limit, allowed = _cut_quantity(profile, coin, decision, price, portfolio, fee_rate, asked)
     if limit is not None:
         cuts["quantity"] = Change(asked, allowed, limit)
@@ -117,13 +121,14 @@ def _cut_quantity(
     asked: Decimal,
 ) -> tuple[str | None, Decimal]:
     """The tightest limit that `asked` is beyond, and what it leaves of it."""
-    limits = _largest_quantities(profile, coin, decision, price, portfolio) if profile else {}
     limit, quantity = None, asked
-    for name, most in limits.items():
-        if quantity > most:
-            limit = name
-            quantity = max(most, ZERO).quantize(QUANTITY_STEP, rounding=ROUND_DOWN)
-    if decision.weight is not None:
+    if profile is not None:
+        limits = _largest_quantities(profile, coin, decision, price, portfolio)
+        for name, most in limits.items():
+            if quantity > most:
+                limit = name
+                quantity = max(most, ZERO).quantize(QUANTITY_STEP, ROUND_DOWN)
+    if decision.weight is not None and decision.weight * portfolio.total_value > portfolio.cash:
         affordable = _affordable_quantity(decision, price, portfolio.cash, fee_rate)
         if affordable < quantity <= 2 * affordable:
             return "available_cash", affordable
@@ -139,7 +144,7 @@ def _affordable_quantity(
     grown. Down to half of what it asks for such an entry is cut to the cash; below, the ledger
     refuses it, so that no crumbs are bought.
     """
-    return ledger.entry_quantity(replace(decision, weight=ONE), price, cash, fee_rate)
+    return _entry_quantity(replace(decision, weight=ONE), price, cash, fee_rate)
 
 
 _Refusal = tuple[str, dict[str, Change]]
@@ -159,16 +164,15 @@ def _nonsense(decision: Decision, price: Decimal) -> _Refusal | None:
         return _refused("leverage", leverage, "invalid_leverage")
     if trailing is not None and not (trailing.is_finite() and ZERO < trailing < 100):
         return _refused("trailing_stop_pct", trailing, "invalid_trailing_stop")
-    for name, wrong_side, sign in (
-        ("stop_loss", "stop_on_wrong_side", side.sign),
-        ("profit_target", "target_on_wrong_side", -side.sign),
+    for name, level, wrong_side, sign in (
+        ("stop_loss", decision.stop_loss, "stop_on_wrong_side", 1),
+        ("profit_target", decision.profit_target, "target_on_wrong_side", -1),
     ):
-        level = getattr(decision, name)
         if level is None:
             continue
         if not (level.is_finite() and ZERO < level < LARGEST_AMOUNT):
             return _refused(name, level, f"invalid_{name}")
-        if sign * (price - level) <= 0:
+        if side.sign * sign * (price - level) <= 0:
             return _refused(name, level, wrong_side)
     condition = decision.invalidation_condition
     if condition is not None and condition.interval is None and condition.holds(price):

@@ -182,7 +182,7 @@ def test_what_is_opened_and_closed_meanwhile_is_followed(world: Watched):
     model = world.model()
     world.tick("100")
     world.hold(model, opened(stop_loss=Decimal(95)))
-    world.hold(model, replace(opened(), kind=FillKind.CLOSE, exits=Exits()))
+    world.hold(model, opened()._replace(kind=FillKind.CLOSE, exits=Exits()))
     world.tick("94")
     assert world.ends(model) == [(Reason.SIGNAL, Decimal(100))]
     world.hold(model, opened(stop_loss=Decimal(90)), opened(coin="ETH", price=10))

@@ -53,7 +53,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def post(self, fill: Fill) -> Entry | None:
         """Book; a refusal must leave everything as it was (invariant 7)."""
         self.time_ms += 1
-        fill = replace(fill, time_ms=self.time_ms)
+        fill = fill._replace(time_ms=self.time_ms)
         before = replace(self.account, positions=dict(self.account.positions))
         try:
             self.account, entry = ledger.post(self.account, fill)
