@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest_market import Grid
-from domain import FloatArray
+from domain import FloatArray, Position
 from ledger import Account
 
 Numbers = tuple[float, float]
@@ -57,6 +57,14 @@ class AccountCurve:
         self._positions: defaultdict[str, _Stretches] = defaultdict(_Stretches)
         self._painted = self._until = grid.first
         self._standing: Account | None = None
+        self._changed: dict[
+            str, None
+        ] = {}  # coins in their order, since the account that stood last
+
+    def changes(self, account: Account, coin: str, at: int) -> None:
+        """`account` stood up to the close before `at`; what it holds of `coin` then changes."""
+        self.stood(account, at)
+        self._changed[coin] = None
 
     def stood(self, account: Account, until: int) -> None:
         """`account` stood at the closes from where the one before ended up to bar `until`."""
@@ -68,16 +76,11 @@ class AccountCurve:
         self._until = until
         if account is self._standing:
             return
-        self._cash.note(first, (float(account.cash), 0.0))
-        before = self._standing.positions if self._standing is not None else {}
-        for coin, position in account.positions.items():
-            if before.get(coin) is not position:
-                sign = position.side.sign
-                offset = float(position.margin) - sign * float(position.cost)
-                self._positions[coin].note(first, (offset, sign * float(position.quantity)))
-        for coin in before.keys() - account.positions.keys():
-            self._positions[coin].note(first, NOTHING)
         self._standing = account
+        self._cash.note(first, (float(account.cash), 0.0))
+        for coin in self._changed:
+            self._positions[coin].note(first, _value_of(account.positions.get(coin)))
+        self._changed.clear()
 
     def paint(self) -> None:
         """Bring the arrays up to the last bar that an account stood at."""
@@ -94,3 +97,12 @@ class AccountCurve:
             held = signed_quantity != 0.0  # before its first bar a coin has no close
             values += offset + signed_quantity * np.where(held, closes, 0.0)
         self._painted = until
+
+
+def _value_of(position: Position | None) -> Numbers:
+    """What a position is worth, as an amount and a number of coins to be valued at their price."""
+    if position is None:
+        return NOTHING
+    sign = position.side.sign
+    offset = float(position.margin) - sign * float(position.cost)
+    return offset, sign * float(position.quantity)

@@ -94,8 +94,8 @@ class SignalDecider:
         while self.next_bar(at) == at:
             _, place = heappop(self._waiting)
             signals = self._coins[place]
-            decided = self._strategy.decide(*signals.on(at), signals.held)
-            decisions += [(signals.coin, decision) for decision in decided]
+            for decision in self._strategy.decide(*signals.on(at), signals.held):
+                decisions.append((signals.coin, decision))
             heappush(self._waiting, (signals.search(at + 1), place))
         return closes_first(decisions)
 
@@ -108,9 +108,11 @@ class _CoinSignals:
         self.coin = coin
         self.held: Side | None = None
         self.next_bar = NEVER  # the first bar that matters from where it was last searched
-        self._signals = signals
-        self._bar_at = bars.bar_at
-        # Memory views give plain integers, at a fraction of what an array's own cost.
+        # Memory views give plain numbers, at a fraction of what an array's own cost.
+        self._bar_at = bars.bar_at.data
+        self._enter_long = signals.enter_long.data
+        self._enter_short = signals.enter_short.data
+        self._closes = {side: signals.closes(side).data for side in Side}
         self._bars: dict[Side | None, memoryview] = {
             held: bars.grid_of[np.flatnonzero(matters)].data
             for held, matters in (
@@ -129,7 +131,9 @@ class _CoinSignals:
 
     def on(self, at: int) -> tuple[bool, bool, bool]:
         """Whether to enter long, to enter short, and to close what is held, at `at`."""
-        return self._signals.at(self._bar_at.item(at), self.held)
+        bar, held = self._bar_at[at], self.held
+        closes = held is not None and self._closes[held][bar]
+        return self._enter_long[bar], self._enter_short[bar], closes
 
 
 class ScriptDecider:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ LOOK_AHEAD = 1024  # bars searched at least: what is found stays true until the 
 class _Watch:
     """One position, watched from bar `since` of its coin on and searched up to bar `searched`."""
 
+    coin: str
     levels: ExitLevels
     since: int
     lived_from: int  # the first bar since which its condition on closed bars stands
@@ -41,12 +43,24 @@ class _Watch:
 
 
 class ExitWatches:
-    """The watches of all open positions; a maintenance margin rate of None never liquidates."""
+    """The watches of all open positions; a maintenance margin rate of None never liquidates.
+
+    Those with something to watch wait in a heap by the grid index up to which nothing happens to
+    them, so that what a bar costs does not grow with the positions that are far from their levels.
+    """
 
     def __init__(self, grid: Grid, maintenance_margin_rate: Decimal | None):
         self._grid = grid
         self._maintenance_margin_rate = maintenance_margin_rate
         self._watches: dict[str, _Watch] = {}
+        self._places = {coin: place for place, coin in enumerate(grid.coins)}
+        self._waiting: list[tuple[int, int, int, _Watch]] = []
+        self._count = 0  # tells watches of the same coin apart, so that none is compared
+
+    @property
+    def any(self) -> bool:
+        """Whether there may be anything to watch."""
+        return bool(self._waiting)
 
     def follow(self, coin: str, position: Position | None, at: int) -> None:
         """Watch what the coin's position has become from grid index `at` on; None ends it."""
@@ -62,44 +76,65 @@ class ExitWatches:
         else:
             best = float(position.best_price or position.entry_price)
         levels = exit_levels(position, self._maintenance_margin_rate)
-        # Where there is nothing to watch for, all bars count as searched.
-        searched = bar if levels.any else len(bars.series)
         same = before is not None and before.levels.at_close == levels.at_close
         lived_from = before.lived_from if before is not None and same else bar
-        self._watches[coin] = _Watch(levels, bar, lived_from, best, searched, best)
+        watch = _Watch(coin, levels, bar, lived_from, best, bar, best)
+        self._watches[coin] = watch
+        if levels.any:
+            self._count += 1
+            waiting = (bars.grid_of.item(bar), self._places[coin], self._count, watch)
+            heappush(self._waiting, waiting)
 
     def next_bar(self, horizon: int) -> int:
         """The grid index of the first exit up to `horizon`; a later one, or NEVER, if none is."""
-        first = NEVER
-        for coin, watch in self._watches.items():
-            first = min(first, self._exit_of(coin, watch, min(first, horizon)))
-        return first
+        waiting = self._waiting
+        while waiting:
+            at, place, count, watch = waiting[0]
+            if self._watches.get(watch.coin) is not watch:
+                heappop(waiting)
+            elif watch.exit_at == at:
+                return at
+            elif at > horizon:
+                return NEVER
+            else:
+                self._search(watch, horizon)
+                until = min(watch.exit_at, self._searched_until(watch))
+                heapreplace(waiting, (until, place, count, watch))
+        return NEVER
 
     def hits(self, at: int) -> list[tuple[str, ExitHit]]:
         """The exits that the bars at grid index `at` reach, in the order of the run's coins."""
         reached = []
-        for coin in self._grid.coins:
-            watch = self._watches.get(coin)
-            if watch is not None and self._exit_of(coin, watch, at) == at:
-                assert watch.hit is not None
-                reached.append((coin, watch.hit))
+        again = []
+        while self.next_bar(at) == at:
+            waiting = heappop(self._waiting)
+            again.append(waiting)
+            watch = waiting[-1]
+            assert watch.hit is not None
+            reached.append((watch.coin, watch.hit))
+        for waiting in again:
+            heappush(self._waiting, waiting)
         return reached
 
-    def _exit_of(self, coin: str, watch: _Watch, horizon: int) -> int:
-        """The grid index of the coin's exit, which is known up to `horizon` at least."""
-        if watch.exit_at != NEVER:
-            return watch.exit_at
-        bars = self._grid.coins[coin]
-        if watch.searched <= bars.bar_at[horizon]:
-            stop = max(int(bars.bar_at[horizon]) + 1, watch.searched + LOOK_AHEAD)
-            bar, watch.hit, watch.best_searched = first_exit(
-                watch.levels,
-                bars.series,
-                watch.searched,
-                min(stop, len(bars.series)),
-                watch.best_searched,
-                watch.lived_from,
-            )
-            watch.searched = bar
-            watch.exit_at = NEVER if watch.hit is None else int(bars.grid_of[bar])
-        return watch.exit_at
+    def _search(self, watch: _Watch, horizon: int) -> None:
+        """Search a watch that has no exit yet up to a grid index, or a good way further."""
+        bars = self._grid.coins[watch.coin]
+        last = len(bars.series)
+        wanted = last if horizon >= len(self._grid) else bars.bar_at.item(horizon) + 1
+        stop = min(max(wanted, watch.searched + LOOK_AHEAD), last)
+        watch.searched, watch.hit, watch.best_searched = first_exit(
+            watch.levels,
+            bars.series,
+            watch.searched,
+            stop,
+            watch.best_searched,
+            watch.lived_from,
+        )
+        if watch.hit is not None:
+            watch.exit_at = bars.grid_of.item(watch.searched)
+
+    def _searched_until(self, watch: _Watch) -> int:
+        """The first grid index that a watch has not been searched at, or NEVER."""
+        bars = self._grid.coins[watch.coin]
+        known = watch.searched
+        return bars.grid_of.item(known) if known < len(bars.series) else NEVER

@@ -26,11 +26,6 @@ class CoinBars:
     bar_at: TimeArray
     close: FloatArray
 
-    def has_bar(self, at: int) -> bool:
-        """Whether the exchange made a bar at this grid time."""
-        bar = self.bar_at.item(at)
-        return bar >= 0 and self.grid_of.item(bar) == at
-
     def bar_from(self, at: int) -> int | None:
         """The first bar at or after a grid time; None after the last."""
         bar: int = self.bar_at.item(at)
@@ -39,8 +34,11 @@ class CoinBars:
         return bar if bar < len(self.series) else None
 
     def open_price(self, at: int) -> Decimal:
-        """The exact open of the bar at a grid time, which must exist."""
-        return exact_price(self.series.open.item(self.bar_at.item(at)))
+        """The exact open of the bar at a grid time, or where there is none the last close."""
+        bar = self.bar_at.item(at)
+        if self.grid_of.item(bar) == at:
+            return exact_price(self.series.open.item(bar))
+        return exact_price(self.close.item(at))
 
     def close_price(self, at: int) -> Decimal:
         """The exact last close at or before a grid time."""

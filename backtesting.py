@@ -9,6 +9,7 @@ at its close.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,22 +40,24 @@ from domain import (
     TimeArray,
     Trader,
 )
-from errors import InvalidInput
+from errors import InvalidInput, OrderRefused
 from exits import ExitHit
 from ledger import Account
 from paper_execution import (
     NOTHING_LIVED_THROUGH,
     ExecutionRules,
     Outcome,
+    booked,
     closes_first,
-    execute,
     execute_exit,
+    refused,
 )
 from risk import TrackRecord, scaled
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
 
 MOST_REFUSALS_KEPT = 100  # of each reason; all are counted
+MOST_PROGRESS_CALLS = 1000
 
 
 class FillTiming(StrEnum):
@@ -210,33 +213,42 @@ class BacktestEngine:
         first, length = self.grid.first, len(self.grid)
         for coin, decision in self.decider.opening():
             self._order(first - 1, coin, decision)
-        at = first
+        at = told_from = first
         while (at := self._next_event(at)) < length:
-            self.curve.stood(self.state.account, at)
             self._live_through_bar(at)
-            self.progress((at - first) / (length - first))
+            if at >= told_from:
+                self.progress((at - first) / (length - first))
+                told_from = at + max((length - first) // MOST_PROGRESS_CALLS, 1)
             at += 1
         self.curve.stood(self.state.account, length)
         self.progress(1.0)
 
     def _next_event(self, at: int) -> int:
         """The first grid index ≥ `at` at which anything happens, or NEVER."""
-        last = len(self.grid) - 1
-        if at > last:
-            return NEVER
-        event = min(self.decider.next_bar(at), self._next_due(), self._next_funding(at))
-        return min(event, self.watches.next_bar(min(event, last)))
+        event = self.decider.next_bar(at)
+        due_bars = self.state.due_bars
+        if due_bars and due_bars[0] < event:
+            event = due_bars[0]
+        if self.funding_bars:
+            event = min(event, self._next_funding(at))
+        if self.watches.any:
+            event = min(event, self.watches.next_bar(event))
+        return event
 
     def _live_through_bar(self, at: int) -> None:
-        self._pay_funding(at)
-        self._exit_positions(at, at_open=True)
-        if self.at_open:
+        watches, due_bars = self.watches, self.state.due_bars
+        if self.funding_bars:
+            self._pay_funding(at)
+        if watches.any and watches.next_bar(at) == at:
+            self._exit_positions(at, at_open=True)
+        if self.at_open and due_bars and due_bars[0] == at:
             self._fill_due_orders(at)
-        self._exit_positions(at, at_open=False)
+        if watches.any and watches.next_bar(at) == at:
+            self._exit_positions(at, at_open=False)
         if self.decider.next_bar(at) == at:
             for coin, decision in self.decider.decide(at, self.state.account):
                 self._order(at, coin, decision)
-        if not self.at_open:
+        if not self.at_open and due_bars and due_bars[0] == at:
             self._fill_due_orders(at)
 
     # ---------------------------------------------------------------------------- decisions
@@ -280,54 +292,55 @@ class BacktestEngine:
             heappush(state.due_bars, at)
         state.due[at].append((coin, decision))
 
-    def _next_due(self) -> int:
-        return self.state.due_bars[0] if self.state.due_bars else NEVER
-
+    @ledger.exact
     def _fill_due_orders(self, at: int) -> None:
-        if self._next_due() != at:
-            return
         heappop(self.state.due_bars)
+        time_ms = self.grid.open_time.item(at) if self.at_open else self.grid.close_time(at)
         for coin, decision in closes_first(self.state.due.pop(at)):
-            self._execute(coin, decision, at)
+            if decision.signal is not Signal.HOLD:
+                self._execute(coin, decision, at, time_ms)
 
-    def _execute(self, coin: str, decision: Decision, at: int) -> None:
-        state = self.state
-        at_open = self.at_open
-        time_ms = self.grid.open_time.item(at) if at_open else self.grid.close_time(at)
-        marks = self._marks(at, at_open, coin, decision)
-        state.account, outcome = execute(
-            state.account,
-            coin,
-            decision,
-            marks,
-            self.rules[coin],
-            time_ms,
-            self.instruments.get(coin),
-            record=self._track_record(at, time_ms, decision, marks),
-        )
-        if outcome.entry is not None:
-            self._booked(outcome.entry, at if at_open else at + 1)
-        elif outcome.status == "refused":
-            self._refused(time_ms, outcome)
+    def _execute(self, coin: str, decision: Decision, at: int, time_ms: int) -> None:
+        marks = self._marks(at, coin, decision)
+        try:
+            account, entry, _ = booked(
+                self.state.account,
+                coin,
+                decision,
+                marks,
+                self.rules[coin],
+                time_ms,
+                self.instruments.get(coin),
+                record=self._track_record(at, time_ms, decision, marks),
+            )
+        except OrderRefused as refusal:
+            self._refused(time_ms, refused(coin, decision, refusal))
+        else:
+            self._book(account, entry, at, at if self.at_open else at + 1)
 
     def _track_record(
         self, at: int, time_ms: int, decision: Decision, marks: Mapping[str, Decimal]
     ) -> TrackRecord:
         """What risk asks of the run so far before an entry in the bar at `at`."""
-        if decision.side is None or self.losses is None:
+        if self.losses is None or decision.side is None:
             return NOTHING_LIVED_THROUGH
+        self.curve.stood(self.state.account, at)
         self.curve.paint()
         value = float(ledger.value(self.state.account, marks).total_value)
         limit = self.losses.limit_at(at - self.grid.first, time_ms, value)
         return TrackRecord(time_ms, self.state.closed_at, limit)
 
-    def _booked(self, entry: Entry, watched_from: int) -> None:
-        """Keep the ledger's line, and watch what the position has become."""
-        coin = entry.fill.coin
-        if entry.fill.kind in (FillKind.CLOSE, FillKind.LIQUIDATION):
-            self.state.closed_at[coin] = entry.fill.time_ms
-        position = self.state.account.positions.get(coin)
-        self.state.entries.append(entry)
+    def _book(self, account: Account, entry: Entry, at: int, watched_from: int) -> None:
+        """The account is another from the bar at `at` on: keep the ledger's line, and watch what
+        the position has become."""
+        state, fill = self.state, entry.fill
+        coin = fill.coin
+        self.curve.changes(state.account, coin, at)
+        state.account = account
+        state.entries.append(entry)
+        if fill.kind is FillKind.CLOSE or fill.kind is FillKind.LIQUIDATION:
+            state.closed_at[coin] = fill.time_ms
+        position = account.positions.get(coin)
         self.watches.follow(coin, position, watched_from)
         self.decider.follow(coin, position.side if position else None, watched_from)
 
@@ -339,17 +352,16 @@ class BacktestEngine:
 
     # -------------------------------------------------------------------------------- marks
 
-    def _marks(self, at: int, at_open: bool, coin: str, decision: Decision) -> dict[str, Decimal]:
+    def _marks(self, at: int, coin: str, decision: Decision) -> dict[str, Decimal]:
         """The exact price of `coin` now; for an entry those of the held coins too, to size it."""
-        names = {coin}
-        if decision.side is not None:
-            names.update(self.state.account.positions)
-        return {name: self._price(self.grid.coins[name], at, at_open) for name in names}
-
-    def _price(self, bars: CoinBars, at: int, at_open: bool) -> Decimal:
-        if at_open and bars.has_bar(at):
-            return bars.open_price(at)
-        return bars.close_price(at - 1 if at_open else at)
+        price = CoinBars.open_price if self.at_open else CoinBars.close_price
+        coins = self.grid.coins
+        marks = {coin: price(coins[coin], at)}
+        held = self.state.account.positions
+        if held and decision.side is not None:
+            for name in held:
+                marks[name] = price(coins[name], at)
+        return marks
 
     def _portfolio_at_close(self, at: int, account: Account) -> Portfolio:
         marks = {coin: self.grid.coins[coin].close_price(at) for coin in account.positions}
@@ -357,48 +369,48 @@ class BacktestEngine:
 
     # -------------------------------------------------------------------- exits and funding
 
+    @ledger.exact
     def _exit_positions(self, at: int, at_open: bool) -> None:
         """Carry out the exits of this bar: those that its open has passed, or all."""
-        if self.watches.next_bar(at) != at:
-            return
         for coin, hit in self.watches.hits(at):
             if hit.at_open or not at_open:
                 self._exit(coin, hit, at)
 
     def _exit(self, coin: str, hit: ExitHit, at: int) -> None:
-        state = self.state
-        time_ms = int(self.grid.open_time[at]) if hit.at_open else self.grid.close_time(at)
-        state.account, entry = execute_exit(
-            state.account, state.account.positions[coin], hit, self.config.rules, time_ms
-        )
-        self._booked(entry, at)
+        held = self.state.account
+        time_ms = self.grid.open_time.item(at) if hit.at_open else self.grid.close_time(at)
+        account, entry = execute_exit(held, held.positions[coin], hit, self.config.rules, time_ms)
+        self._book(account, entry, at, at)
 
-    def _funding_bars(self) -> TimeArray:
+    def _funding_bars(self) -> list[int]:
         """Grid indices at whose open a settlement is due: at it, or since the bar before."""
         if self.config.funding is None:
-            return np.empty(0, dtype=np.int64)
-        return np.flatnonzero(np.diff(self.grid.open_time // self.config.funding.period_ms)) + 1
+            return []
+        due = np.diff(self.grid.open_time // self.config.funding.period_ms)
+        bars: list[int] = (np.flatnonzero(due) + 1).tolist()
+        return bars
 
     def _next_funding(self, at: int) -> int:
-        if not len(self.funding_bars) or not self.state.account.positions:
+        if not self.state.account.positions:
             return NEVER
-        place = int(np.searchsorted(self.funding_bars, at))
-        return int(self.funding_bars[place]) if place < len(self.funding_bars) else NEVER
+        place = bisect_left(self.funding_bars, at)
+        return self.funding_bars[place] if place < len(self.funding_bars) else NEVER
 
+    @ledger.exact
     def _pay_funding(self, at: int) -> None:
         """Every settlement since the bar before, at this bar's open price."""
         funding, account = self.config.funding, self.state.account
         if funding is None or not account.positions:
             return
-        time_ms, before = int(self.grid.open_time[at]), int(self.grid.open_time[at - 1])
+        time_ms, before = self.grid.open_time.item(at), self.grid.open_time.item(at - 1)
         for coin, position in account.positions.items():
-            mark = self._price(self.grid.coins[coin], at, at_open=True)
+            mark = self.grid.coins[coin].open_price(at)
             for _ in range(funding.settlements(max(before, position.opened_at), time_ms)):
                 fill = ledger.funding_fill(
                     self.state.account.positions[coin], mark, funding.rate, time_ms
                 )
-                self.state.account, entry = ledger.post(self.state.account, fill)
-                self._booked(entry, at)
+                paid, entry = ledger.post(self.state.account, fill)
+                self._book(paid, entry, at, at)
 
     # -------------------------------------------------------------------------------- result
 

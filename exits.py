@@ -21,6 +21,7 @@ import numpy as np
 
 import ledger
 from domain import (
+    NO_EXITS,
     BoolArray,
     Comparison,
     FloatArray,
@@ -70,6 +71,8 @@ def exit_levels(position: Position, maintenance_margin_rate: Decimal | None) -> 
         if liquidation is not None:
             adverse.append((Reason.LIQUIDATION, liquidation))
     exits = position.exits
+    if exits is NO_EXITS:
+        return ExitLevels(position.side, tuple(adverse), None, None)
     if exits.stop_loss is not None:
         adverse.append((Reason.STOP_LOSS, exits.stop_loss))
     targets: list[tuple[Reason, Decimal]] = []
@@ -142,7 +145,7 @@ def _trailing_number(levels: ExitLevels, best: float) -> float:
 
 def exact_price(price: float) -> Decimal:
     """The decimal that `price` was read from (see `KlineSeries`), on the ledger's grid."""
-    return Decimal(repr(price)).quantize(ledger.PRICE_STEP, context=ledger.EXACT)
+    return Decimal(repr(price)).quantize(ledger.PRICE_STEP, None, ledger.EXACT)
 
 
 def with_best_price(position: Position, bar: Kline) -> Position:

@@ -101,6 +101,7 @@ class RuleTrader:
             ) from error
         self.coins = tuple(coins)
         self._entries: dict[Side, Decision] = {}
+        self._closing = Decision(Signal.CLOSE_POSITION, justification=self.name)
 
     @classmethod
     def params_schema(cls) -> JsonSchema:
@@ -153,8 +154,7 @@ class Strategy(RuleTrader):
             return [self.entry(wanted)] if wanted is not None else []
         if wanted is held or not (close or wanted is not None):
             return []
-        decisions = [Decision(Signal.CLOSE_POSITION, justification=self.name)]
-        return decisions if wanted is None else [*decisions, self.entry(wanted)]
+        return [self._closing] if wanted is None else [self._closing, self.entry(wanted)]
 
     def make_decision(
         self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo

@@ -225,7 +225,7 @@ def test_a_bar_that_does_not_meet_it_is_asked_for_once(world: Watched):
 
 def test_a_bar_that_closed_before_the_entry_ends_nothing(world: Watched):
     model = world.model()
-    late = replace(opened(invalidation=CLOSE_BELOW_95), time_ms=START_MS + 5 * MINUTE_MS)
+    late = opened(invalidation=CLOSE_BELOW_95)._replace(time_ms=START_MS + 5 * MINUTE_MS)
     world.clock.set(START_MS + 5 * MINUTE_MS)
     world.source.quotes["BTCUSDT"] = Decimal(94)
     world.hold(model, late)
