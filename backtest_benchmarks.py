@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from backtesting import BacktestResult
-from domain import DAY_MS, FloatArray, TimeArray
+from domain import FloatArray
+from performance import last_of_every_day
 
 
 def buy_and_hold_values(result: BacktestResult) -> FloatArray:
@@ -21,8 +22,11 @@ def buy_and_hold_values(result: BacktestResult) -> FloatArray:
     total = np.zeros(len(opened))
     for series in result.history.values():
         first = int(np.searchsorted(series.open_time, config.start_ms))
-        bar = np.searchsorted(series.open_time, opened, side="right") - 1
         quantity = part / (series.open[first] * costs)
+        if len(series) - first == len(opened):  # it has every bar of the range
+            total += quantity * series.close[first:]
+            continue
+        bar = np.searchsorted(series.open_time, opened, side="right") - 1
         total += np.where(bar >= first, quantity * series.close[np.maximum(bar, 0)], part)
     return total
 
@@ -68,8 +72,7 @@ def _first_open(result: BacktestResult, coin: str) -> float:
 def _daily_closes(result: BacktestResult) -> FloatArray:
     """The last close of every UTC day of the range, shape (days, coins)."""
     closes = result.close_time
-    days: TimeArray = (closes - 1) // DAY_MS
-    last_of_day = closes[np.flatnonzero(np.diff(days, append=days[-1] + 1))]
+    last_of_day = closes[last_of_every_day(closes)]
     columns = []
     for coin in result.config.coins:
         series = result.history[coin]

@@ -17,31 +17,32 @@ import numpy as np
 import numpy.typing as npt
 
 from backtest_benchmarks import buy_and_hold_values, equal_weight_final_value
+from backtest_columns import FillColumns, RunColumns, TripColumns
 from backtest_trips import excursions, probability_of_luck
 from backtesting import BacktestResult
-from domain import DAY_MS, Entry, FillKind, FloatArray, KlineSeries, TimeArray
+from domain import DAY_MS, FillKind, FloatArray, KlineSeries, Reason, Side
 from paper_execution import Outcome
 from performance import (
-    RoundTrip,
     against_benchmark,
     daily_returns,
-    deepest_drawdowns,
-    drawdown_series,
+    deepest_of,
+    figures_of_trips,
     longest_drawdown_ms,
     monthly_returns,
-    ratios,
-    round_trips,
-    tail_figures,
-    trip_figures,
+    ratios_of,
+    tails_of,
 )
 from significance import intervals
-from timestamps import iso_utc
+from timestamps import iso_utc, iso_utc_of_all
 
 MOST_POINTS = 2000
 DEEPEST_DRAWDOWNS = 5
 EXAMPLES_OF_A_REFUSAL = 3
 FEWEST_TRADES = 30
 LIKELY_LUCK = 0.05
+
+FUNDING = FillKind.FUNDING
+WORDS = {word: word.value for words in (Side, FillKind, Reason) for word in words}
 
 Report = dict[str, Any]
 
@@ -51,48 +52,34 @@ def build_report(result: BacktestResult) -> Report:
 
     The configuration of the run is its caller's to add.
     """
-    trips = round_trips(result.entries)
+    run = RunColumns.of(result)
     benchmark = buy_and_hold_values(result)
-    times, equity = _from_the_start(result)
     report = {
-        "summary": _summary(result, trips, benchmark),
-        "trades": [
-            _trip(trip, *excursion)
-            for trip, excursion in zip(trips, excursions(result, trips), strict=True)
-        ],
-        "fills": [_fill(entry) for entry in result.entries],
-        "account_values": _account_values(result, benchmark),
-        "drawdowns": _drawdowns(times, equity),
+        "summary": _summary(run, benchmark),
+        "trades": _trips(run),
+        "fills": _fills(run.fills),
+        "account_values": _account_values(run, benchmark),
+        "drawdowns": _drawdowns(run),
         "monthly_returns": [
             {"month": month, "return_percentage": percentage}
-            for month, percentage in monthly_returns(times[1:], equity[1:], equity[0])
+            for month, percentage in monthly_returns(
+                result.close_time, run.equity[1:], run.equity.item(0)
+            )
         ],
-        "per_coin": _per_coin(result, trips),
+        "per_coin": _per_coin(run),
         "refusals": _refusals(result.refusals, result.refusal_counts),
         "data": _candles_used(result),
     }
     return {**report, "warnings": _warnings(result, report)}
 
 
-def _from_the_start(result: BacktestResult) -> tuple[TimeArray, FloatArray]:
-    """Times and account values at the closes, with the initial capital at the first open."""
-    opened = result.close_time[0] - result.config.interval.milliseconds
-    initial = float(result.config.initial_capital)
-    return (
-        np.concatenate(([opened], result.close_time)),
-        np.concatenate(([initial], result.equity)),
-    )
-
-
 # -------------------------------------------------------------------------------- the figures
 
 
-def _summary(
-    result: BacktestResult, trips: Sequence[RoundTrip], benchmark: FloatArray
-) -> dict[str, Any]:
-    times, equity = _from_the_start(result)
+def _summary(run: RunColumns, benchmark: FloatArray) -> dict[str, Any]:
+    result, equity = run.result, run.equity
     initial, final = float(equity[0]), float(equity[-1])
-    days = daily_returns(result.close_time, result.equity, initial)
+    days = daily_returns(result.close_time, equity[1:], initial)
     benchmark_days = daily_returns(result.close_time, benchmark, initial)
     resampled = intervals(days)
     return {
@@ -100,56 +87,65 @@ def _summary(
         "final_value": final,
         "total_return": final - initial,
         "return_percentage": (final / initial - 1) * 100,
-        "max_drawdown": float(np.max(drawdown_series(equity))),
-        "longest_drawdown_days": longest_drawdown_ms(times, equity) / DAY_MS,
-        **trip_figures(trips),
-        **ratios(result.close_time, result.equity, initial),
+        "max_drawdown": float(np.max(run.below)),
+        "longest_drawdown_days": longest_drawdown_ms(run.times, equity) / DAY_MS,
+        **_trip_figures(run.trips, range(len(run.trips))),
+        **ratios_of(days, result.close_time, final / initial, run.below),
         "total_fees": float(result.account.fees_paid),
         "total_funding": float(result.account.funding_paid),
-        "exposure_percentage": result.bars_in_position / len(result.equity) * 100,
+        "exposure_percentage": result.bars_in_position / len(result.close_time) * 100,
         "open_positions": len(result.account.positions),
-        "total_slippage": _slippage_paid(result),
-        "turnover": _turnover(result),
-        **tail_figures(days, equity),
+        "total_slippage": _slippage_paid(run),
+        "turnover": _turnover(run),
+        **tails_of(days, run.below),
         **against_benchmark(days, benchmark_days),
         "return_interval": resampled.return_percentage,
         "sharpe_interval": resampled.sharpe,
-        "luck_probability": probability_of_luck(result, trips),
+        "luck_probability": probability_of_luck(run),
         "buy_and_hold_return_percentage": (float(benchmark[-1]) / initial - 1) * 100,
         "equal_weight_return_percentage": (equal_weight_final_value(result) / initial - 1) * 100,
     }
 
 
-def _turnover(result: BacktestResult) -> float | None:
-    """What was traded over the average account value."""
-    traded = sum(
-        float(entry.fill.quantity) * float(entry.fill.price)
-        for entry in result.entries
-        if entry.fill.kind is not FillKind.FUNDING
+def _trip_figures(trips: TripColumns, places: Sequence[int]) -> dict[str, float | int | None]:
+    """The figures of the trips at those places."""
+    return figures_of_trips(
+        [trips.profits[place] for place in places],
+        [trips.exit_times[place] - trips.entry_times[place] for place in places],
+        sum(trips.exit_reasons[place] is Reason.LIQUIDATION for place in places),
     )
-    average = float(np.mean(result.equity))
+
+
+def _turnover(run: RunColumns) -> float | None:
+    """What was traded over the average account value."""
+    fills = run.fills
+    rows = zip(fills.kinds, fills.quantities, fills.prices, strict=True)
+    traded = sum(quantity * price for kind, quantity, price in rows if kind is not FUNDING)
+    average = float(np.mean(run.equity[1:]))
     return traded / average if average > 0 else None
 
 
-def _slippage_paid(result: BacktestResult) -> float:
+def _slippage_paid(run: RunColumns) -> float:
     """How much better the fills that slip would have been at the prices they slipped from."""
-    share = float(result.config.rules.slippage_bps) / 10_000
+    share = float(run.result.config.rules.slippage_bps) / 10_000
     if not share:
         return 0.0
     total = 0.0
-    for entry in result.entries:
-        fill = entry.fill
-        if fill.kind not in (FillKind.OPEN, FillKind.CLOSE):
-            continue
-        direction = fill.side.sign * (1 if fill.kind is FillKind.OPEN else -1)
-        total += float(fill.quantity) * float(fill.price) * share / (1 + direction * share)
+    fills = run.fills
+    for kind, side, quantity, price in zip(
+        fills.kinds, fills.sides, fills.quantities, fills.prices, strict=True
+    ):
+        if kind in (FillKind.OPEN, FillKind.CLOSE):
+            direction = side.sign * (1 if kind is FillKind.OPEN else -1)
+            total += quantity * price * share / (1 + direction * share)
     return total
 
 
-def _drawdowns(times: TimeArray, equity: FloatArray) -> list[dict[str, Any]]:
+def _drawdowns(run: RunColumns) -> list[dict[str, Any]]:
     """The deepest; `days` from the peak to the recovery, or to the end where there is none."""
     rows = []
-    for fall in deepest_drawdowns(equity, DEEPEST_DRAWDOWNS):
+    times = run.times
+    for fall in deepest_of(run.below, DEEPEST_DRAWDOWNS):
         end = len(times) - 1 if fall.recovery is None else fall.recovery
         rows.append(
             {
@@ -163,34 +159,33 @@ def _drawdowns(times: TimeArray, equity: FloatArray) -> list[dict[str, Any]]:
     return rows
 
 
-def _per_coin(result: BacktestResult, trips: Sequence[RoundTrip]) -> list[dict[str, Any]]:
+def _per_coin(run: RunColumns) -> list[dict[str, Any]]:
     """What each coin brought; `pnl` with what is still open, so that it sums to the return."""
-    entries: dict[str, list[Entry]] = defaultdict(list)
-    for entry in result.entries:
-        entries[entry.fill.coin].append(entry)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, coin in enumerate(run.fills.coins):
+        places[coin].append(place)
     rows = []
-    for coin in result.config.coins:
-        figures = trip_figures([trip for trip in trips if trip.coin == coin])
+    for coin in run.result.config.coins:
+        figures = _trip_figures(run.trips, run.trips.places.get(coin, []))
         rows.append(
             {
                 "coin": coin,
                 **{key: figures[key] for key in ("total_trades", "winning_trades", "win_rate")},
-                **_amounts_of_coin(result, coin, entries[coin]),
+                **_amounts_of_coin(run, coin, places[coin]),
             }
         )
     return rows
 
 
-def _amounts_of_coin(
-    result: BacktestResult, coin: str, entries: Sequence[Entry]
-) -> dict[str, float]:
+def _amounts_of_coin(run: RunColumns, coin: str, places: Sequence[int]) -> dict[str, float]:
+    fills, result = run.fills, run.result
     fees = funding = gross = 0.0
-    for entry in entries:
-        gross += float(entry.gross)
-        if entry.fill.kind == "funding":
-            funding += float(entry.fill.fee)
+    for place in places:
+        gross += fills.gross[place]
+        if fills.kinds[place] is FUNDING:
+            funding += fills.fees[place]
         else:
-            fees += float(entry.fill.fee)
+            fees += fills.fees[place]
     position = result.account.positions.get(coin)
     if position is not None:
         last = float(result.history[coin].close[-1])
@@ -201,59 +196,64 @@ def _amounts_of_coin(
 # ------------------------------------------------------------------------------------ the rows
 
 
-def _trip(trip: RoundTrip, adverse: float, favourable: float) -> dict[str, Any]:
-    return {
-        "coin": trip.coin,
-        "side": trip.side.value,
-        "quantity": float(trip.quantity),
-        "leverage": float(trip.leverage),
-        "entry_time": iso_utc(trip.entry_time),
-        "entry_price": float(trip.entry_price),
-        "exit_time": iso_utc(trip.exit_time),
-        "exit_price": float(trip.exit_price),
-        "fees": float(trip.fees),
-        "funding": float(trip.funding),
-        "pnl": float(trip.pnl),
-        "return_percentage": trip.return_percentage,
-        "exit_reason": trip.exit_reason.value,
-        "adverse_percentage": adverse,
-        "favourable_percentage": favourable,
-    }
-
-
-def _fill(entry: Entry) -> dict[str, Any]:
-    fill = entry.fill
-    return {
-        "timestamp": iso_utc(fill.time_ms),
-        "coin": fill.coin,
-        "kind": fill.kind.value,
-        "side": fill.side.value,
-        "quantity": float(fill.quantity),
-        "price": float(fill.price),
-        "leverage": float(fill.leverage),
-        "fee": float(fill.fee),
-        "pnl": float(entry.pnl),
-        "cash_after": float(entry.cash_after),
-        "reason": fill.reason.value,
-    }
-
-
-def _account_values(result: BacktestResult, benchmark: FloatArray) -> list[dict[str, Any]]:
-    times, equity = _from_the_start(result)
-    drawdown = drawdown_series(equity)[1:]
-    kept = points_to_keep(equity[1:], drawdown)
+def _trips(run: RunColumns) -> list[dict[str, Any]]:
+    trips = run.trips
     columns = {
-        "total_value": equity[1:],
+        "coin": trips.coins,
+        "side": [WORDS[side] for side in trips.sides],
+        "quantity": trips.quantities,
+        "leverage": trips.leverages,
+        "entry_time": iso_utc_of_all(trips.entry_times),
+        "entry_price": trips.entry_prices,
+        "exit_time": iso_utc_of_all(trips.exit_times),
+        "exit_price": trips.exit_prices,
+        "fees": trips.fees,
+        "funding": trips.funding,
+        "pnl": trips.profits,
+        "return_percentage": trips.return_percentages,
+        "exit_reason": [WORDS[reason] for reason in trips.exit_reasons],
+        **dict(zip(("adverse_percentage", "favourable_percentage"), excursions(run), strict=True)),
+    }
+    return _rows(columns)
+
+
+def _fills(fills: FillColumns) -> list[dict[str, Any]]:
+    columns = {
+        "timestamp": iso_utc_of_all(fills.times),
+        "coin": fills.coins,
+        "kind": [WORDS[kind] for kind in fills.kinds],
+        "side": [WORDS[side] for side in fills.sides],
+        "quantity": fills.quantities,
+        "price": fills.prices,
+        "leverage": fills.leverages,
+        "fee": fills.fees,
+        "pnl": fills.profits,
+        "cash_after": fills.cash_after,
+        "reason": [WORDS[reason] for reason in fills.reasons],
+    }
+    return _rows(columns)
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """One object a row, from columns by their keys."""
+    keys = tuple(columns)
+    return [dict(zip(keys, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _account_values(run: RunColumns, benchmark: FloatArray) -> list[dict[str, Any]]:
+    result, equity, drawdown = run.result, run.equity[1:], run.below[1:]
+    kept = points_to_keep(equity, drawdown)
+    columns = {
+        "total_value": equity,
         "cash": result.cash,
         "positions_value": result.positions_value,
         "drawdown": drawdown,
         "benchmark": benchmark,
     }
-    rows = zip(*(column[kept].tolist() for column in columns.values()), strict=True)
-    return [
-        {"timestamp": iso_utc(time_ms), **dict(zip(columns, row, strict=True))}
-        for time_ms, row in zip(times[1:][kept].tolist(), rows, strict=True)
-    ]
+    times = iso_utc_of_all(result.close_time[kept])
+    return _rows(
+        {"timestamp": times, **{key: column[kept].tolist() for key, column in columns.items()}}
+    )
 
 
 def points_to_keep(values: FloatArray, drawdown: FloatArray) -> npt.NDArray[np.intp]:
@@ -321,9 +321,9 @@ def candles_hash(history: Mapping[str, KlineSeries]) -> str:
     digest = hashlib.sha256()
     for coin, series in sorted(history.items()):
         digest.update(f"{coin}/{series.interval}/{len(series)}\n".encode())
-        digest.update(series.open_time.astype("<i8").tobytes())
+        digest.update(np.ascontiguousarray(series.open_time, "<i8"))
         for column in (series.open, series.high, series.low, series.close, series.volume):
-            digest.update(column.astype("<f8").tobytes())
+            digest.update(np.ascontiguousarray(column, "<f8"))
     return digest.hexdigest()
 
 

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from backtesting import BacktestResult
+from backtest_columns import RunColumns, TripColumns
 from domain import FloatArray, KlineSeries, TimeArray
-from performance import RoundTrip
 from significance import CoinTrips, luck_probability
 
-Excursion = tuple[float, float]
 
-
-def trips_of(coin: str, trips: Sequence[RoundTrip]) -> list[int]:
-    """Where the coin's trips stand among all."""
-    return [place for place, trip in enumerate(trips) if trip.coin == coin]
-
-
-def excursions(result: BacktestResult, trips: Sequence[RoundTrip]) -> list[Excursion]:
+def excursions(run: RunColumns) -> tuple[list[float], list[float]]:
     """How far the price went against and for each trip, in percent of its entry price, both ≥ 0.
 
     From the extremes of the bars from entry to exit, those two whole.
     """
-    found: list[Excursion] = [(0.0, 0.0)] * len(trips)
-    for coin, series in result.history.items():
-        places = trips_of(coin, trips)
-        if not places:
+    trips = run.trips
+    against, favour = np.zeros(len(trips)), np.zeros(len(trips))
+    prices, longs = np.array(trips.entry_prices), trips.signs > 0
+    for coin, series in run.result.history.items():
+        own = trips.places.get(coin)
+        if not own:
             continue
-        entries, exits = _bars_of([trips[place] for place in places], series)
-        lows = _extremes(np.minimum, series.low, entries, exits)
-        highs = _extremes(np.maximum, series.high, entries, exits)
-        for place, low, high in zip(places, lows.tolist(), highs.tolist(), strict=True):
-            trip = trips[place]
-            price = float(trip.entry_price)
-            down, up = max(price - low, 0.0), max(high - price, 0.0)
-            against, favour = (down, up) if trip.side.sign > 0 else (up, down)
-            found[place] = (against / price * 100, favour / price * 100)
-    return found
+        entries, exits = _bars_of(trips, own, series)
+        price, long = prices[own], longs[own]
+        down = np.maximum(price - _extremes(np.minimum, series.low, entries, exits), 0.0)
+        up = np.maximum(_extremes(np.maximum, series.high, entries, exits) - price, 0.0)
+        against[own] = np.where(long, down, up) / price * 100
+        favour[own] = np.where(long, up, down) / price * 100
+    return against.tolist(), favour.tolist()
 
 
 def _extremes(
@@ -51,35 +40,36 @@ def _extremes(
     return reduced
 
 
-def _bars_of(trips: Sequence[RoundTrip], series: KlineSeries) -> tuple[TimeArray, TimeArray]:
-    """The bars in which trips were entered and left."""
-    times = np.array([(trip.entry_time, trip.exit_time) for trip in trips], dtype=np.int64)
+def _bars_of(
+    trips: TripColumns, own: list[int], series: KlineSeries
+) -> tuple[TimeArray, TimeArray]:
+    """The bars of a coin in which its trips were entered and left."""
+    times = np.array((trips.entry_times, trips.exit_times), dtype=np.int64)[:, own]
     bars = np.searchsorted(series.open_time, times, side="right") - 1
-    return np.maximum(bars[:, 0], 0), np.maximum(bars[:, 1], 0)
+    return np.maximum(bars[0], 0), np.maximum(bars[1], 0)
 
 
-def probability_of_luck(result: BacktestResult, trips: Sequence[RoundTrip]) -> float | None:
+def probability_of_luck(run: RunColumns) -> float | None:
     """How often random entries of the same number, length, size and side do as well."""
-    equity = np.concatenate(([float(result.config.initial_capital)], result.equity))
-    coins = []
-    for coin, series in result.history.items():
-        own = [trips[place] for place in trips_of(coin, trips)]
-        if own:
-            coins.append(_coin_trips(result, series, own, equity))
-    return luck_probability(coins)
+    return luck_probability(
+        [
+            _coin_trips(run, series, run.trips.places[coin])
+            for coin, series in run.result.history.items()
+            if coin in run.trips.places
+        ]
+    )
 
 
-def _coin_trips(
-    result: BacktestResult, series: KlineSeries, trips: Sequence[RoundTrip], equity: FloatArray
-) -> CoinTrips:
+def _coin_trips(run: RunColumns, series: KlineSeries, own: list[int]) -> CoinTrips:
+    result, trips = run.result, run.trips
     first = int(np.searchsorted(series.open_time, result.config.start_ms))
-    entries, exits = _bars_of(trips, series)
-    entered = np.array([trip.entry_time for trip in trips], dtype=np.int64)
-    before = equity[np.searchsorted(result.close_time, entered, side="right")]
-    rows = [
-        (float(trip.entry_price), float(trip.exit_price), float(trip.quantity) * trip.side.sign)
-        for trip in trips
-    ]
-    bought, sold, signed = np.array(rows).T
+    entries, exits = _bars_of(trips, own, series)
+    entered = np.array(trips.entry_times, dtype=np.int64)[own]
+    before = run.equity[np.searchsorted(result.close_time, entered, side="right")]
+    bought, sold, quantities = (
+        np.array(column)[own]
+        for column in (trips.entry_prices, trips.exit_prices, trips.quantities)
+    )
+    signed = quantities * trips.signs[own]
     exposures = np.where(before > 0, signed * bought / np.where(before > 0, before, 1.0), 0.0)
     return CoinTrips(series.open[first:], exits - entries, exposures, sold / bought - 1)

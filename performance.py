@@ -11,18 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from domain import DAY_MS, Entry, FillKind, FloatArray, Reason, Side, TimeArray
+from domain import DAY_MS, HOUR_MS, Entry, FillKind, FloatArray, Reason, Side, TimeArray
 from ledger import ZERO, exact
 
 DAYS_A_YEAR = 365
 FEWEST_DAYS_OF_A_TAIL = 20
 
 
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
+class RoundTrip(NamedTuple):
     """A position from flat to flat; prices are volume-weighted, amounts in quote currency."""
 
     coin: str
@@ -48,6 +49,10 @@ class RoundTrip:
 class _OpenTrip:
     """What a trip has gathered so far."""
 
+    __slots__ = (
+        "bought", "cost", "fees", "first", "funding", "margin", "pnl", "proceeds", "sold",
+    )  # fmt: skip
+
     def __init__(self, entry: Entry):
         self.first = entry.fill
         self.bought = self.sold = self.cost = self.proceeds = self.margin = ZERO
@@ -61,13 +66,14 @@ class _OpenTrip:
             return None
         self.fees += fill.fee
         self.pnl += entry.pnl
+        notional = fill.quantity * fill.price
         if fill.kind is FillKind.OPEN:
             self.bought += fill.quantity
-            self.cost += fill.quantity * fill.price
-            self.margin += fill.quantity * fill.price / fill.leverage
+            self.cost += notional
+            self.margin += notional / fill.leverage
             return None
         self.sold += fill.quantity
-        self.proceeds += fill.quantity * fill.price
+        self.proceeds += notional
         return self._finished(entry) if self.sold == self.bought else None
 
     def _finished(self, last: Entry) -> RoundTrip:
@@ -86,7 +92,9 @@ def round_trips(entries: Iterable[Entry]) -> list[RoundTrip]:
     finished: list[RoundTrip] = []
     for entry in entries:
         coin = entry.fill.coin
-        trip = open_trips.setdefault(coin, _OpenTrip(entry))
+        trip = open_trips.get(coin)
+        if trip is None:
+            trip = open_trips[coin] = _OpenTrip(entry)
         done = trip.add(entry)
         if done is not None:
             finished.append(done)
@@ -97,20 +105,24 @@ def round_trips(entries: Iterable[Entry]) -> list[RoundTrip]:
 def drawdown_series(equity: FloatArray) -> FloatArray:
     """Percent below the highest value so far, shape (n,), ≥ 0."""
     peaks = np.maximum.accumulate(equity)
-    shares: FloatArray = np.where(peaks > 0, (peaks - equity) / np.where(peaks > 0, peaks, 1), 0.0)
-    return shares * 100
+    if len(peaks) and peaks[0] <= 0:
+        peaks = np.where(peaks > 0, peaks, np.inf)  # no share of nothing
+        return np.where(np.isinf(peaks), 0.0, (peaks - equity) / peaks) * 100
+    below: FloatArray = peaks - equity
+    below /= peaks
+    below *= 100
+    return below
 
 
 def longest_drawdown_ms(close_time: TimeArray, equity: FloatArray) -> int:
     """The longest time from a peak, through a fall, to the bar that reached it again (or the end)."""
     if not len(equity):
         return 0
-    at_peak = equity >= np.maximum.accumulate(equity)
-    peak_times = np.maximum.accumulate(np.where(at_peak, close_time, close_time[0]))
-    previous_peak = np.concatenate((peak_times[:1], peak_times[:-1]))
-    fallen = ~at_peak
-    fallen[1:] |= ~at_peak[:-1]
-    return int(np.max(close_time - previous_peak, where=fallen, initial=0))
+    peaks = np.flatnonzero(equity >= np.maximum.accumulate(equity))
+    ends = np.append(peaks[1:], len(equity) - 1)
+    fallen = ends > peaks + 1
+    fallen[-1] = ends[-1] > peaks[-1]
+    return int(np.max(close_time[ends] - close_time[peaks], where=fallen, initial=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,11 @@ class Drawdown:
 
 def deepest_drawdowns(equity: FloatArray, count: int) -> list[Drawdown]:
     """The `count` deepest drawdowns, the deepest first; they do not overlap."""
-    below = drawdown_series(equity)
+    return deepest_of(drawdown_series(equity), count)
+
+
+def deepest_of(below: FloatArray, count: int) -> list[Drawdown]:
+    """`deepest_drawdowns` from the percentages of `drawdown_series`."""
     edges = np.diff(np.concatenate(([False], below > 0, [False])).astype(np.int8))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     if not len(starts):
@@ -135,7 +151,7 @@ def deepest_drawdowns(equity: FloatArray, count: int) -> list[Drawdown]:
         Drawdown(
             int(starts[i]) - 1,
             int(starts[i] + np.argmax(below[starts[i] : ends[i]])),
-            int(ends[i]) if ends[i] < len(equity) else None,
+            int(ends[i]) if ends[i] < len(below) else None,
             float(depths[i]),
         )
         for i in np.argsort(-depths, kind="stable")[:count]
@@ -148,12 +164,14 @@ def monthly_returns(
     """("2022-01", percent) of every UTC month; None where nothing was left at its start."""
     if not len(equity):
         return []
-    months = (close_time - 1).astype("datetime64[ms]").astype("datetime64[M]")
-    last_of_month = np.append(np.flatnonzero(months[1:] != months[:-1]), len(months) - 1)
+    last_of_day = last_of_every_day(close_time)
+    months = (close_time[last_of_day] - 1).astype("datetime64[ms]").astype("datetime64[M]")
+    ends = np.append(np.flatnonzero(months[1:] != months[:-1]), len(months) - 1)
+    last_of_month = last_of_day[ends]
     values = np.concatenate(([initial], equity[last_of_month])).tolist()
     return [
         (str(month), (value / before - 1) * 100 if before > 0 else None)
-        for month, before, value in zip(months[last_of_month], values, values[1:], strict=False)
+        for month, before, value in zip(months[ends], values, values[1:], strict=False)
     ]
 
 
@@ -161,15 +179,20 @@ def daily_returns(close_time: TimeArray, equity: FloatArray, initial: float) -> 
     """Returns from one UTC day's last value to the next's; the first from `initial`."""
     if not len(equity):
         return np.empty(0)
-    days = _day_of(close_time)
-    last_of_day = np.flatnonzero(np.diff(days, append=days[-1] + 1))
-    values = np.concatenate(([initial], equity[last_of_day]))
+    values = np.concatenate(([initial], equity[last_of_every_day(close_time)]))
     before = values[:-1]
     if np.any(before <= 0):  # a wiped-out account has no further returns
         values = values[: int(np.argmax(before <= 0)) + 1]
         before = values[:-1]
     returns: FloatArray = values[1:] / before - 1
     return returns
+
+
+def last_of_every_day(close_time: TimeArray) -> npt.NDArray[np.intp]:
+    """Where the last bar of every UTC day that has one stands among ascending times."""
+    first, last = _day_of(close_time[[0, -1]]).tolist()
+    midnights = np.arange(first + 1, last + 2) * DAY_MS
+    return np.unique(np.searchsorted(close_time, midnights, side="right") - 1)
 
 
 def _day_of(close_time: TimeArray) -> TimeArray:
@@ -184,6 +207,14 @@ def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[st
     Sortino divides by the root mean square of the negative ones; Calmar = CAGR / max drawdown.
     """
     returns = daily_returns(close_time, equity, initial)
+    below = drawdown_series(np.concatenate(([initial], equity)))
+    return ratios_of(returns, close_time, float(equity[-1]) / initial, below)
+
+
+def ratios_of(
+    returns: FloatArray, close_time: TimeArray, growth: float, below: FloatArray
+) -> dict[str, float | None]:
+    """`ratios` from returns of days, what the account was multiplied by, and its drawdown."""
     figures: dict[str, float | None] = dict.fromkeys(
         ("cagr", "volatility", "sharpe", "sortino", "calmar")
     )
@@ -194,13 +225,12 @@ def ratios(close_time: TimeArray, equity: FloatArray, initial: float) -> dict[st
     mean = float(np.mean(returns))
     first_day, last_day = _day_of(close_time[[0, -1]]).tolist()
     days = last_day - first_day + 1
-    cagr = _compound_growth(float(equity[-1]) / initial, days / DAYS_A_YEAR)
-    worst = float(np.max(drawdown_series(np.concatenate(([initial], equity)))))
+    cagr = _compound_growth(growth, days / DAYS_A_YEAR)
     figures["cagr"] = cagr
     figures["volatility"] = deviation * math.sqrt(DAYS_A_YEAR) * 100
     figures["sharpe"] = _ratio(mean * math.sqrt(DAYS_A_YEAR), deviation)
     figures["sortino"] = _ratio(mean * math.sqrt(DAYS_A_YEAR), downside)
-    figures["calmar"] = None if cagr is None else _ratio(cagr, worst)
+    figures["calmar"] = None if cagr is None else _ratio(cagr, float(np.max(below)))
     return figures
 
 
@@ -210,7 +240,12 @@ def tail_figures(daily: FloatArray, equity: FloatArray) -> dict[str, float | Non
     var_95 is the loss that 95 of 100 days stay under, cvar_95 the mean of the days beyond it, both
     in percent and ≥ 0; ulcer_index is the root mean square of the drawdown in percent (Martin).
     """
-    ulcer = float(np.sqrt(np.mean(drawdown_series(equity) ** 2))) if len(equity) else None
+    return tails_of(daily, drawdown_series(equity))
+
+
+def tails_of(daily: FloatArray, below: FloatArray) -> dict[str, float | None]:
+    """`tail_figures` from the percentages of `drawdown_series`."""
+    ulcer = float(np.sqrt(np.mean(below**2))) if len(below) else None
     if len(daily) < FEWEST_DAYS_OF_A_TAIL:
         return {"var_95": None, "cvar_95": None, "ulcer_index": ulcer}
     edge = float(np.quantile(daily, 0.05))
@@ -245,11 +280,21 @@ def against_benchmark(daily: FloatArray, benchmark: FloatArray) -> dict[str, flo
 
 def trip_figures(trips: Sequence[RoundTrip]) -> dict[str, float | int | None]:
     """Counts and averages over closed round trips; a trip wins when its net `pnl` is positive."""
-    profits = [float(trip.pnl) for trip in trips]
+    return figures_of_trips(
+        [float(trip.pnl) for trip in trips],
+        [trip.exit_time - trip.entry_time for trip in trips],
+        sum(trip.exit_reason is Reason.LIQUIDATION for trip in trips),
+    )
+
+
+def figures_of_trips(
+    profits: Sequence[float], held_ms: Sequence[int], liquidations: int
+) -> dict[str, float | int | None]:
+    """`trip_figures` from each trip's profit and time held, in the order of their closing."""
     winners = [profit for profit in profits if profit > 0]
     losers = [profit for profit in profits if profit < 0]
     count = len(profits)
-    hours = [(trip.exit_time - trip.entry_time) / 3_600_000 for trip in trips]
+    hours = [held / HOUR_MS for held in held_ms]
     return {
         "total_trades": count,
         "winning_trades": len(winners),
@@ -261,7 +306,7 @@ def trip_figures(trips: Sequence[RoundTrip]) -> dict[str, float | int | None]:
         "worst_trade": min(profits, default=None),
         "average_holding_hours": sum(hours) / count if count else None,
         "longest_holding_hours": max(hours, default=None),
-        "liquidations": sum(trip.exit_reason is Reason.LIQUIDATION for trip in trips),
+        "liquidations": liquidations,
         "sqn": _system_quality(profits),
         "longest_winning_streak": _longest_streak(profits, 1),
         "longest_losing_streak": _longest_streak(profits, -1),
