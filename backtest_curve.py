@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest_market import Grid
-from domain import FloatArray, Position
+from domain import FloatArray, Position, Side
 from ledger import Account
 
 Numbers = tuple[float, float]
@@ -103,6 +103,7 @@ def _value_of(position: Position | None) -> Numbers:
     """What a position is worth, as an amount and a number of coins to be valued at their price."""
     if position is None:
         return NOTHING
-    sign = position.side.sign
-    offset = float(position.margin) - sign * float(position.cost)
-    return offset, sign * float(position.quantity)
+    margin, cost, quantity = position.margin, position.cost, float(position.quantity)
+    if position.side is Side.SHORT:
+        return float(margin) + float(cost), -quantity
+    return 0.0 if margin == cost else float(margin) - float(cost), quantity

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heappop, heappush, heapreplace
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,8 @@ from ledger import Account
 from paper_execution import closes_first, in_order
 from strategies import Strategy
 from strategies.scripted import ScriptedTrader
+
+NEARBY = 8  # of a coin's signals: where the next one that matters is looked for first
 
 
 class Decider(Protocol):
@@ -50,18 +52,18 @@ class Decider(Protocol):
 class SignalDecider:
     """A rule strategy: its signals for the whole history, searched for the next that matters.
 
-    The coins wait in a heap by the bar of their next signal, so that what a decision costs does
-    not grow with the coins that have nothing to say.
+    The coins wait in a heap by the bar of their next signal, or the one up to which they have
+    been searched, so that what a decision costs does not grow with the coins that are silent.
     """
 
     def __init__(self, strategy: Strategy, grid: Grid):
         self._strategy = strategy
         self._coins = [_CoinSignals(strategy, coin, bars) for coin, bars in grid.coins.items()]
         self._places = {coin: place for place, coin in enumerate(grid.coins)}
-        self._waiting = [
-            (signals.search(grid.first), place) for place, signals in enumerate(self._coins)
-        ]
-        heapify(self._waiting)
+        before = grid.first - 1
+        self._waiting = [(before, place) for place in range(len(self._coins))]
+        for signals in self._coins:
+            signals.waits_for = before
 
     def opening(self) -> list[tuple[str, Decision]]:
         """Nothing: it is first asked at the close of the first bar."""
@@ -71,32 +73,42 @@ class SignalDecider:
         """Other signals matter to a coin that is held, or no longer."""
         place = self._places[coin]
         signals = self._coins[place]
-        if signals.held is not held:
-            signals.held = held
-            heappush(self._waiting, (signals.search(at), place))
+        if signals.held is held:
+            return
+        signals.held = held
+        if signals.waits_for >= at:
+            signals.waits_for = at - 1
+            heappush(self._waiting, (at - 1, place))
 
     def next_bar(self, at: int) -> int:
         """The nearest signal that its coin's state makes matter."""
         waiting = self._waiting
-        while True:
+        while waiting:
             bar, place = waiting[0]
             signals = self._coins[place]
-            if bar != signals.next_bar:  # it has waited for another bar since
+            if bar != signals.waits_for:  # it has waited for another bar since
                 heappop(waiting)
             elif bar < at:
-                heapreplace(waiting, (signals.search(at), place))
+                signals.waits_for = signals.search(at)
+                heapreplace(waiting, (signals.waits_for, place))
             else:
                 return bar
+        return NEVER
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
         """The strategy's decisions for every coin with a signal on this bar."""
         decisions: list[tuple[str, Decision]] = []
+        decided: list[int] = []
         while self.next_bar(at) == at:
             _, place = heappop(self._waiting)
+            decided.append(place)
             signals = self._coins[place]
+            signals.waits_for = NEVER
             for decision in self._strategy.decide(*signals.on(at), signals.held):
                 decisions.append((signals.coin, decision))
-            heappush(self._waiting, (signals.search(at + 1), place))
+        for place in decided:  # from the next bar on they are searched again
+            self._coins[place].waits_for = at
+            heappush(self._waiting, (at, place))
         return closes_first(decisions)
 
 
@@ -107,7 +119,7 @@ class _CoinSignals:
         signals = strategy.signals(coin, bars.series)
         self.coin = coin
         self.held: Side | None = None
-        self.next_bar = NEVER  # the first bar that matters from where it was last searched
+        self.waits_for = NEVER  # its bar in the decider's heap
         # Memory views give plain numbers, at a fraction of what an array's own cost.
         self._bar_at = bars.bar_at.data
         self._enter_long = signals.enter_long.data
@@ -121,13 +133,17 @@ class _CoinSignals:
                 (Side.SHORT, signals.closes(Side.SHORT) | signals.enter_long),
             )
         }
+        self._searched: dict[Side | None, int] = dict.fromkeys(self._bars, 0)
 
     def search(self, at: int) -> int:
         """The first grid index ≥ `at` with a signal that matters, or NEVER."""
-        bars = self._bars[self.held]
-        place = bisect_left(bars, at)
-        self.next_bar = bars[place] if place < len(bars) else NEVER
-        return self.next_bar
+        bars, place = self._bars[self.held], self._searched[self.held]
+        stop = min(place + NEARBY, len(bars))
+        place = bisect_left(bars, at, place, stop)
+        if place == stop:
+            place = bisect_left(bars, at, place)
+        self._searched[self.held] = place
+        return bars[place] if place < len(bars) else NEVER
 
     def on(self, at: int) -> tuple[bool, bool, bool]:
         """Whether to enter long, to enter short, and to close what is held, at `at`."""

@@ -16,8 +16,10 @@ import numpy as np
 from backtest_market import CoinBars, Grid
 from domain import Position, Side
 from exits import ExitHit, ExitLevels, exit_levels, first_exit
+from ledger import already_exact
 
 NEVER = 2**62
+_exit_levels = already_exact(exit_levels)
 LOOK_AHEAD = 1024  # bars searched at least: what is found stays true until the position changes
 
 
@@ -75,7 +77,7 @@ class ExitWatches:
             best = before.best_price_before(bar, bars)
         else:
             best = float(position.best_price or position.entry_price)
-        levels = exit_levels(position, self._maintenance_margin_rate)
+        levels = _exit_levels(position, self._maintenance_margin_rate)
         same = before is not None and before.levels.at_close == levels.at_close
         lived_from = before.lived_from if before is not None and same else bar
         watch = _Watch(coin, levels, bar, lived_from, best, bar, best)

@@ -147,6 +147,9 @@ class Cancelled(Exception):
     """Raised by a progress callback to stop a run."""
 
 
+_Order = tuple[int, int, str, Decision]  # the bar that fills it, its number, coin, decision
+
+
 @dataclass(slots=True)
 class _Run:
     """The moving parts of one run."""
@@ -155,9 +158,9 @@ class _Run:
     entries: list[Entry] = field(default_factory=list)
     refusals: list[tuple[int, Outcome]] = field(default_factory=list)
     refusal_counts: Counter[str] = field(default_factory=Counter)
-    due: dict[int, list[tuple[str, Decision]]] = field(default_factory=dict)
+    due: list[_Order] = field(default_factory=list)  # a heap
+    ordered: int = 0
     closed_at: dict[str, int] = field(default_factory=dict)
-    due_bars: list[int] = field(default_factory=list)  # the keys of `due`, as a heap
 
 
 class BacktestEngine:
@@ -225,10 +228,12 @@ class BacktestEngine:
 
     def _next_event(self, at: int) -> int:
         """The first grid index ≥ `at` at which anything happens, or NEVER."""
+        due = self.state.due
+        if due and due[0][0] == at:
+            return at
         event = self.decider.next_bar(at)
-        due_bars = self.state.due_bars
-        if due_bars and due_bars[0] < event:
-            event = due_bars[0]
+        if due and due[0][0] < event:
+            event = due[0][0]
         if self.funding_bars:
             event = min(event, self._next_funding(at))
         if self.watches.any:
@@ -236,19 +241,19 @@ class BacktestEngine:
         return event
 
     def _live_through_bar(self, at: int) -> None:
-        watches, due_bars = self.watches, self.state.due_bars
+        watches, due = self.watches, self.state.due
         if self.funding_bars:
             self._pay_funding(at)
         if watches.any and watches.next_bar(at) == at:
             self._exit_positions(at, at_open=True)
-        if self.at_open and due_bars and due_bars[0] == at:
+        if self.at_open and due and due[0][0] == at:
             self._fill_due_orders(at)
         if watches.any and watches.next_bar(at) == at:
             self._exit_positions(at, at_open=False)
         if self.decider.next_bar(at) == at:
             for coin, decision in self.decider.decide(at, self.state.account):
                 self._order(at, coin, decision)
-        if not self.at_open and due_bars and due_bars[0] == at:
+        if not self.at_open and due and due[0][0] == at:
             self._fill_due_orders(at)
 
     # ---------------------------------------------------------------------------- decisions
@@ -279,24 +284,21 @@ class BacktestEngine:
         fills_from = at + 1 if self.at_open else at
         bar = bars.bar_from(fills_from) if bars and fills_from < len(self.grid) else None
         if bars is not None and bar is not None:
-            self._queue(bars.grid_of.item(bar), coin, decision)
+            state = self.state
+            state.ordered += 1
+            heappush(state.due, (bars.grid_of.item(bar), state.ordered, coin, decision))
         elif decision.signal is not Signal.HOLD:
             reason = "not_in_pool" if bars is None else "no_next_bar"
             time_ms = self.grid.close_time(at)
             self._refused(time_ms, Outcome(coin, decision, "refused", reason))
 
-    def _queue(self, at: int, coin: str, decision: Decision) -> None:
-        state = self.state
-        if at not in state.due:
-            state.due[at] = []
-            heappush(state.due_bars, at)
-        state.due[at].append((coin, decision))
-
     @ledger.exact
     def _fill_due_orders(self, at: int) -> None:
-        heappop(self.state.due_bars)
         time_ms = self.grid.open_time.item(at) if self.at_open else self.grid.close_time(at)
-        for coin, decision in closes_first(self.state.due.pop(at)):
+        due, orders = self.state.due, []
+        while due and due[0][0] == at:
+            orders.append(heappop(due)[2:])
+        for coin, decision in closes_first(orders):
             if decision.signal is not Signal.HOLD:
                 self._execute(coin, decision, at, time_ms)
 
@@ -311,7 +313,9 @@ class BacktestEngine:
                 self.rules[coin],
                 time_ms,
                 self.instruments.get(coin),
-                record=self._track_record(at, time_ms, decision, marks),
+                record=NOTHING_LIVED_THROUGH
+                if self.losses is None or decision.side is None
+                else self._track_record(self.losses, at, time_ms, marks),
             )
         except OrderRefused as refusal:
             self._refused(time_ms, refused(coin, decision, refusal))
@@ -319,15 +323,13 @@ class BacktestEngine:
             self._book(account, entry, at, at if self.at_open else at + 1)
 
     def _track_record(
-        self, at: int, time_ms: int, decision: Decision, marks: Mapping[str, Decimal]
+        self, losses: BacktestLosses, at: int, time_ms: int, marks: Mapping[str, Decimal]
     ) -> TrackRecord:
         """What risk asks of the run so far before an entry in the bar at `at`."""
-        if self.losses is None or decision.side is None:
-            return NOTHING_LIVED_THROUGH
         self.curve.stood(self.state.account, at)
         self.curve.paint()
         value = float(ledger.value(self.state.account, marks).total_value)
-        limit = self.losses.limit_at(at - self.grid.first, time_ms, value)
+        limit = losses.limit_at(at - self.grid.first, time_ms, value)
         return TrackRecord(time_ms, self.state.closed_at, limit)
 
     def _book(self, account: Account, entry: Entry, at: int, watched_from: int) -> None:

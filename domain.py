@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -449,8 +450,7 @@ class Exits:
 NO_EXITS = Exits()
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """An open position with the exact cost it was built at.
 
     `cost` is Σ q·p over its entries; `margin` the collateral it holds; `entry_fees` and
@@ -480,7 +480,7 @@ class Position:
 
 
 class Fill(NamedTuple):
-    """What happened at a venue, before it is booked. A tuple, since backtests make so many.
+    """What happened at a venue, before it is booked.
 
     For FUNDING, `price` is the mark and `fee` the amount paid (negative when received).
     """
@@ -511,8 +511,7 @@ class Entry(NamedTuple):
     cash_after: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Portfolio:
+class Portfolio(NamedTuple):
     """An account valued at marks: `total_value = cash + positions_value`, always."""
 
     cash: Decimal
@@ -521,7 +520,7 @@ class Portfolio:
     total_value: Decimal
     margin_used: Decimal
     unrealized_pnl: Decimal
-    marks: Mapping[str, Decimal] = field(default_factory=dict)
+    marks: Mapping[str, Decimal] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ price after it: at the next bar's open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,8 @@ from domain import (
 SMALLEST_CHUNK = 256
 LARGEST_CHUNK = 65_536
 
+_liquidation_price = ledger.already_exact(ledger.liquidation_price)
+
 
 @dataclass(frozen=True, slots=True)
 class ExitHit:
@@ -46,8 +49,7 @@ class ExitHit:
     at_open: bool = False  # whether the bar's open had passed it already
 
 
-@dataclass(frozen=True, slots=True)
-class ExitLevels:
+class ExitLevels(NamedTuple):
     """The fixed levels of one position, as floats to compare and as exact prices to fill at."""
 
     side: Side
@@ -63,11 +65,12 @@ class ExitLevels:
         return bool(levels)
 
 
+@ledger.exact
 def exit_levels(position: Position, maintenance_margin_rate: Decimal | None) -> ExitLevels:
     """What to watch for `position`; a rate of None leaves liquidation out."""
     adverse: list[tuple[Reason, Decimal]] = []
     if maintenance_margin_rate is not None:
-        liquidation = ledger.liquidation_price(position, maintenance_margin_rate)
+        liquidation = _liquidation_price(position, maintenance_margin_rate)
         if liquidation is not None:
             adverse.append((Reason.LIQUIDATION, liquidation))
     exits = position.exits
@@ -153,7 +156,7 @@ def with_best_price(position: Position, bar: Kline) -> Position:
     extreme = exact_price(bar.high if position.side is Side.LONG else bar.low)
     best = position.best_price
     if best is None or position.side.sign * (extreme - best) > 0:
-        return replace(position, best_price=extreme)
+        return position._replace(best_price=extreme)
     return position
 
 

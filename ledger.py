@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Context, Decimal, getcontext, setcontext
-from typing import ParamSpec, TypeVar, cast
+from typing import NamedTuple, ParamSpec, TypeVar, cast
 
 from domain import (
     NO_EXITS,
@@ -71,8 +70,7 @@ def already_exact(function: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], function.__wrapped__)  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """Cash and positions of one trader, in quote currency.
 
     `cash + Σ margin == initial_capital + realized_pnl − entry fees − funding_paid`, where
@@ -311,8 +309,7 @@ def _opened(fill: Fill, cost: Decimal, margin: Decimal) -> Position:
 
 
 def _added(held: Position, fill: Fill, cost: Decimal, margin: Decimal) -> Position:
-    return replace(
-        held,
+    return held._replace(
         quantity=held.quantity + fill.quantity,
         cost=held.cost + cost,
         margin=held.margin + margin,
@@ -384,8 +381,7 @@ def _without_share(
     if quantity == held.quantity:
         del remaining[held.coin]
         return remaining
-    remaining[held.coin] = replace(
-        held,
+    remaining[held.coin] = held._replace(
         quantity=held.quantity - quantity,
         cost=held.cost - cost,
         margin=held.margin - margin,
@@ -402,9 +398,8 @@ def _post_funding(account: Account, fill: Fill) -> tuple[Account, Entry]:
         raise OrderRefused(f"There is no {fill.side} position in {fill.coin}.", code="no_position")
     paid = min(fill.fee, account.cash + held.margin)
     from_cash = min(paid, account.cash)
-    position = replace(held, margin=held.margin - (paid - from_cash), funding=held.funding + paid)
-    after = replace(
-        account,
+    position = held._replace(margin=held.margin - (paid - from_cash), funding=held.funding + paid)
+    after = account._replace(
         cash=account.cash - from_cash,
         positions={**account.positions, fill.coin: position},
         funding_paid=account.funding_paid + paid,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 import ledger
@@ -78,4 +78,4 @@ def _account_differences(stored: Account, replayed: Account) -> list[str]:
 
 def _booked_part(position: Position | None) -> Position | None:
     """A position without what ticks changed of it."""
-    return None if position is None else replace(position, best_price=None)
+    return None if position is None else position._replace(best_price=None)

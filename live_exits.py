@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 from data_aggregator import MultiSourceDataAggregator
@@ -54,7 +53,7 @@ class LiveExits:
                 if hit is None:
                     mark = Mark(prices[coin].ticker.price, prices[coin].ticker.time_ms)
                     books.store_watch(connection, self._books.model.id, position, mark)
-                    account = replace(account, positions={**account.positions, coin: position})
+                    account = account._replace(positions={**account.positions, coin: position})
                     continue
                 account, entry = execute_exit(account, position, hit, self._rules, now_ms)
                 trades.append(self._books.append(entry))

@@ -6,7 +6,7 @@ ledger. Pure: it is given prices and times. A refusal is a result with a stable 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 
@@ -85,9 +85,8 @@ def in_order(decisions: Decisions) -> list[tuple[str, Decision]]:
     return closes_first(pairs)
 
 
-def closes_first(pairs: Iterable[tuple[str, Decision]]) -> list[tuple[str, Decision]]:
+def closes_first(pairs: list[tuple[str, Decision]]) -> list[tuple[str, Decision]]:
     """The same pairs, closes before everything else, otherwise in their order."""
-    pairs = list(pairs)
     if len(pairs) < 2:
         return pairs
     return sorted(pairs, key=lambda pair: pair[1].signal is not Signal.CLOSE_POSITION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -138,7 +137,7 @@ class TestTrailingStop:
         assert with_best_price(long, bar(95, 104, 80, 90)) is long
         short = with_best_price(position(Side.SHORT), bar(100, 105, 90, 95))
         assert short.best_price == 90
-        fresh = replace(position(), best_price=None)
+        fresh = position()._replace(best_price=None)
         assert with_best_price(fresh, bar(95, 96, 94, 95)).best_price == 96
 
     def test_beside_a_stop_the_nearer_one(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import pytest
@@ -361,7 +360,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("fill", "code"), REFUSALS)
 def test_a_refusal_has_its_reason_and_changes_nothing(fill: Fill, code: str) -> None:
     account = booked(opening(quantity="500", fee_rate="0"))
-    before = replace(account, positions=dict(account.positions))
+    before = account._replace(positions=dict(account.positions))
     with pytest.raises(OrderRefused) as refusal:
         ledger.post(account, fill)
     assert refusal.value.code == code

@@ -7,7 +7,6 @@ of 50 steps each.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -54,7 +53,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Book; a refusal must leave everything as it was (invariant 7)."""
         self.time_ms += 1
         fill = fill._replace(time_ms=self.time_ms)
-        before = replace(self.account, positions=dict(self.account.positions))
+        before = self.account._replace(positions=dict(self.account.positions))
         try:
             self.account, entry = ledger.post(self.account, fill)
         except OrderRefused:

@@ -156,10 +156,10 @@ def test_a_tick_changes_only_mark_and_best_price(
     connection: sqlite3.Connection, model: TradingModel
 ):
     position = Position("BTC", Side.LONG, *[Decimal(1)] * 3, Decimal(0), NOW_MS)
-    account = replace(Account.opened_with(Decimal(10)), positions={"BTC": position})
+    account = Account.opened_with(Decimal(10))._replace(positions={"BTC": position})
     books.store_account(connection, model.id, account, ids(connection), {})
     assert books.load_marks(connection, model.id) == {}
-    seen = replace(position, best_price=Decimal("7E+4"))
+    seen = position._replace(best_price=Decimal("7E+4"))
     books.store_watch(connection, model.id, seen, Mark(Decimal("6.9E+4"), NOW_MS))
     assert books.load_account(connection, model.id).positions == {"BTC": seen}
     assert books.load_marks(connection, model.id) == {"BTC": Mark(Decimal(69_000), NOW_MS)}
@@ -169,7 +169,7 @@ def test_a_tick_changes_only_mark_and_best_price(
 def test_a_closed_position_leaves_no_row(connection: sqlite3.Connection, model: TradingModel):
     position = Position("BTC", Side.LONG, *[Decimal(1)] * 3, Decimal(0), NOW_MS)
     account = Account.opened_with(Decimal(10))
-    held = replace(account, positions={"BTC": position})
+    held = account._replace(positions={"BTC": position})
     books.store_account(connection, model.id, held, ids(connection), {})
     assert books.held_coins(connection) == {model.id: ["BTC"]}
     books.store_account(connection, model.id, account, ids(connection), {})
@@ -180,7 +180,7 @@ def test_an_archived_model_holds_nothing_that_is_watched(
     connection: sqlite3.Connection, model: TradingModel
 ):
     position = Position("BTC", Side.LONG, *[Decimal(1)] * 3, Decimal(0), NOW_MS)
-    held = replace(Account.opened_with(Decimal(10)), positions={"BTC": position})
+    held = Account.opened_with(Decimal(10))._replace(positions={"BTC": position})
     books.store_account(connection, model.id, held, ids(connection), {})
     models.archive(connection, model.id, NOW_MS)
     assert books.held_coins(connection) == {}

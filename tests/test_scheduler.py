@@ -284,7 +284,7 @@ def hold(database: Database, model: TradingModel, coin: str) -> None:
     """Give the model an open position of 1 coin at 100."""
     hundred = Decimal(100)
     position = Position(coin, Side.LONG, Decimal(1), hundred, hundred, Decimal(0), NOW_MS)
-    account = replace(Account.opened_with(Decimal(10_000)), positions={coin: position})
+    account = Account.opened_with(Decimal(10_000))._replace(positions={coin: position})
     coin_ids = {coin: coins.get(database.connection, coin).id}
     books.store_account(database.connection, model.id, account, coin_ids, {})
 
