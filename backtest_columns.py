@@ -110,11 +110,6 @@ class TripColumns:
     def __len__(self) -> int:
         return len(self.coins)
 
-    @property
-    def signs(self) -> FloatArray:
-        """+1 for a long trip, −1 for a short one."""
-        return np.array([1.0 if side is Side.LONG else -1.0 for side in self.sides])
-
 
 @dataclass(frozen=True, slots=True)
 class RunColumns:

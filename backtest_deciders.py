@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush, heapreplace
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from backtest_exits import NEVER
 from backtest_market import CoinBars, Grid
 from domain import (
     AccountInfo,
+    BoolArray,
     CoinMarket,
     Decision,
     Portfolio,
@@ -122,9 +123,9 @@ class _CoinSignals:
         self.waits_for = NEVER  # its bar in the decider's heap
         # Memory views give plain numbers, at a fraction of what an array's own cost.
         self._bar_at = bars.bar_at.data
-        self._enter_long = signals.enter_long.data
-        self._enter_short = signals.enter_short.data
-        self._closes = {side: signals.closes(side).data for side in Side}
+        self._enter_long = _view(signals.enter_long)
+        self._enter_short = _view(signals.enter_short)
+        self._closes = {side: _view(signals.closes(side)) for side in Side}
         self._bars: dict[Side | None, memoryview] = {
             held: bars.grid_of[np.flatnonzero(matters)].data
             for held, matters in (
@@ -150,6 +151,10 @@ class _CoinSignals:
         bar, held = self._bar_at[at], self.held
         closes = held is not None and self._closes[held][bar]
         return self._enter_long[bar], self._enter_short[bar], closes
+
+
+def _view(flags: BoolArray) -> memoryview[bool]:
+    return cast("memoryview[bool]", flags.data)
 
 
 class ScriptDecider:

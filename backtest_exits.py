@@ -59,11 +59,6 @@ class ExitWatches:
         self._waiting: list[tuple[int, int, int, _Watch]] = []
         self._count = 0  # tells watches of the same coin apart, so that none is compared
 
-    @property
-    def any(self) -> bool:
-        """Whether there may be anything to watch."""
-        return bool(self._waiting)
-
     def follow(self, coin: str, position: Position | None, at: int) -> None:
         """Watch what the coin's position has become from grid index `at` on; None ends it."""
         before = self._watches.pop(coin, None)

@@ -17,13 +17,14 @@ class CoinBars:
     """One coin's bars and where they stand on the grid.
 
     `grid_of` (one a bar) is a bar's grid index; `bar_at` (one a grid time) the last bar at or
-    before it, −1 before the first; `close` the closes carried forward over the grid, NaN before
-    the first.
+    before it, −1 before the first; `open` and `close` its prices on the grid, where it has no bar
+    the last close, NaN before its first.
     """
 
     series: KlineSeries
     grid_of: TimeArray
     bar_at: TimeArray
+    open: FloatArray
     close: FloatArray
 
     def bar_from(self, at: int) -> int | None:
@@ -35,10 +36,7 @@ class CoinBars:
 
     def open_price(self, at: int) -> Decimal:
         """The exact open of the bar at a grid time, or where there is none the last close."""
-        bar = self.bar_at.item(at)
-        if self.grid_of.item(bar) == at:
-            return exact_price(self.series.open.item(bar))
-        return exact_price(self.close.item(at))
+        return exact_price(self.open.item(at))
 
     def close_price(self, at: int) -> Decimal:
         """The exact last close at or before a grid time."""
@@ -81,10 +79,12 @@ def align(history: Mapping[str, KlineSeries], interval: Interval, start_ms: int)
 
 
 def _on_grid(series: KlineSeries, grid: TimeArray) -> CoinBars:
-    if series.open_time is grid:  # one coin, or every coin with the same bars
+    if len(series) == len(grid):  # it has every bar
         every = np.arange(len(grid))
-        return CoinBars(series, every, every, series.close)
+        return CoinBars(series, every, every, series.open, series.close)
     grid_of = np.searchsorted(grid, series.open_time)
     bar_at = np.searchsorted(series.open_time, grid, side="right") - 1
     close = np.where(bar_at >= 0, series.close[np.maximum(bar_at, 0)], np.nan)
-    return CoinBars(series, grid_of, bar_at, close)
+    opened = close.copy()
+    opened[grid_of] = series.open
+    return CoinBars(series, grid_of, bar_at, opened, close)

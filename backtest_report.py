@@ -321,9 +321,9 @@ def candles_hash(history: Mapping[str, KlineSeries]) -> str:
     digest = hashlib.sha256()
     for coin, series in sorted(history.items()):
         digest.update(f"{coin}/{series.interval}/{len(series)}\n".encode())
-        digest.update(np.ascontiguousarray(series.open_time, "<i8"))
+        digest.update(np.ascontiguousarray(series.open_time, "<i8").data)
         for column in (series.open, series.high, series.low, series.close, series.volume):
-            digest.update(np.ascontiguousarray(column, "<f8"))
+            digest.update(np.ascontiguousarray(column, "<f8").data)
     return digest.hexdigest()
 
 

@@ -25,7 +25,7 @@ from backtest_curve import AccountCurve
 from backtest_deciders import BarByBarDecider, Decider, ScriptDecider, SignalDecider
 from backtest_exits import NEVER, ExitWatches
 from backtest_losses import BacktestLosses
-from backtest_market import CoinBars, align
+from backtest_market import align
 from domain import (
     HOUR_MS,
     Decision,
@@ -41,7 +41,7 @@ from domain import (
     Trader,
 )
 from errors import InvalidInput, OrderRefused
-from exits import ExitHit
+from exits import ExitHit, exact_price, exact_prices
 from ledger import Account
 from paper_execution import (
     NOTHING_LIVED_THROUGH,
@@ -194,6 +194,11 @@ class BacktestEngine:
         self.watches = ExitWatches(self.grid, config.rules.maintenance_margin_rate)
         self.losses = self._watched_losses()
         self.funding_bars = self._funding_bars()
+        # What orders fill at; memory views give plain numbers, at a fraction of an array's cost.
+        self.prices = {
+            coin: (bars.open if self.at_open else bars.close).data
+            for coin, bars in self.grid.coins.items()
+        }
         self.decider = self._decider()
         self._replay()
         return self._result()
@@ -236,19 +241,17 @@ class BacktestEngine:
             event = due[0][0]
         if self.funding_bars:
             event = min(event, self._next_funding(at))
-        if self.watches.any:
-            event = min(event, self.watches.next_bar(event))
-        return event
+        return min(event, self.watches.next_bar(event))
 
     def _live_through_bar(self, at: int) -> None:
-        watches, due = self.watches, self.state.due
+        next_exit, due = self.watches.next_bar, self.state.due
         if self.funding_bars:
             self._pay_funding(at)
-        if watches.any and watches.next_bar(at) == at:
+        if next_exit(at) == at:
             self._exit_positions(at, at_open=True)
         if self.at_open and due and due[0][0] == at:
             self._fill_due_orders(at)
-        if watches.any and watches.next_bar(at) == at:
+        if next_exit(at) == at:
             self._exit_positions(at, at_open=False)
         if self.decider.next_bar(at) == at:
             for coin, decision in self.decider.decide(at, self.state.account):
@@ -356,13 +359,11 @@ class BacktestEngine:
 
     def _marks(self, at: int, coin: str, decision: Decision) -> dict[str, Decimal]:
         """The exact price of `coin` now; for an entry those of the held coins too, to size it."""
-        price = CoinBars.open_price if self.at_open else CoinBars.close_price
-        coins = self.grid.coins
-        marks = {coin: price(coins[coin], at)}
+        prices = self.prices
+        marks = {coin: exact_price(prices[coin][at])}
         held = self.state.account.positions
         if held and decision.side is not None:
-            for name in held:
-                marks[name] = price(coins[name], at)
+            marks.update(zip(held, exact_prices([prices[name][at] for name in held]), strict=True))
         return marks
 
     def _portfolio_at_close(self, at: int, account: Account) -> Portfolio:

@@ -14,6 +14,7 @@ price after it: at the next bar's open.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -33,6 +34,7 @@ from domain import (
     Reason,
     Side,
 )
+from ledger import EXACT, PRICE_STEP
 
 SMALLEST_CHUNK = 256
 LARGEST_CHUNK = 65_536
@@ -148,7 +150,12 @@ def _trailing_number(levels: ExitLevels, best: float) -> float:
 
 def exact_price(price: float) -> Decimal:
     """The decimal that `price` was read from (see `KlineSeries`), on the ledger's grid."""
-    return Decimal(repr(price)).quantize(ledger.PRICE_STEP, None, ledger.EXACT)
+    return Decimal(repr(price)).quantize(PRICE_STEP, None, EXACT)
+
+
+def exact_prices(prices: Iterable[float]) -> list[Decimal]:
+    """`exact_price` of each."""
+    return [Decimal(repr(price)).quantize(PRICE_STEP, None, EXACT) for price in prices]
 
 
 def with_best_price(position: Position, bar: Kline) -> Position:
@@ -236,7 +243,7 @@ def _candidate_bars(
     best_before = running(np.concatenate(([best_price], best)))
     if levels.trailing_share is not None:
         # A price step of room, since the exact level is rounded to that step.
-        step = sign * float(ledger.PRICE_STEP)
+        step = sign * float(PRICE_STEP)
         trailing = best_before[:-1] * (1 - sign * levels.trailing_share) + step
         hits |= worst <= trailing if sign > 0 else worst >= trailing
     return hits, best_before

@@ -26,6 +26,7 @@ from domain import (
     Portfolio,
     Position,
     Reason,
+    Side,
 )
 from errors import OrderRefused
 
@@ -37,6 +38,7 @@ PRICE_STEP = Decimal("1e-12")
 LARGEST_AMOUNT = Decimal("1e20")
 BASIS_POINT = Decimal("0.0001")
 EXACT = Context(prec=60)
+LONG = Side.LONG  # a member looked up through its class takes several times as long
 
 DEFAULT_MAINTENANCE_MARGIN_RATE = Decimal("0.005")
 DEFAULT_LIQUIDATION_FEE_RATE = Decimal("0.005")
@@ -96,7 +98,7 @@ class Account(NamedTuple):
 @exact
 def trading_fee(quantity: Decimal, price: Decimal, fee_rate: Decimal) -> Decimal:
     """Fee of a trade: q·p·f."""
-    return _money_down(quantity * price * fee_rate)
+    return (quantity * price * fee_rate).quantize(MONEY_STEP, ROUND_DOWN)
 
 
 @exact
@@ -142,7 +144,7 @@ def round_down_to_step(quantity: Decimal, step: Decimal) -> Decimal:
 @exact
 def unrealized_pnl(position: Position, mark: Decimal) -> Decimal:
     """s·q·(m − e), as s·(q·m − cost) so that it is exactly zero at the entry price."""
-    return _unrealized(position, mark)
+    return _unrealized(position.side, position.quantity, mark, position.cost)
 
 
 @exact
@@ -161,7 +163,8 @@ def value(account: Account, marks: Mapping[str, Decimal]) -> Portfolio:
     for coin, position in account.positions.items():
         margin_used += position.margin
         if coin in marks:
-            unrealized += _unrealized(position, marks[coin])
+            gain = (position.quantity * marks[coin]).quantize(MONEY_STEP) - position.cost
+            unrealized += gain if position.side is LONG else -gain
     positions_value = margin_used + unrealized
     return Portfolio(
         account.cash,
@@ -274,8 +277,8 @@ def _post_open(account: Account, fill: Fill) -> tuple[Account, Entry]:
         )
     if not fill.leverage.is_finite() or not ONE <= fill.leverage < LARGEST_AMOUNT:
         raise OrderRefused("The leverage must be at least 1.", code="invalid_leverage")
-    cost = _money(fill.quantity * fill.price)
-    margin = _money_down(cost / fill.leverage)
+    cost = (fill.quantity * fill.price).quantize(MONEY_STEP)
+    margin = (cost / fill.leverage).quantize(MONEY_STEP, ROUND_DOWN)
     needed = margin + fill.fee
     if account.cash < needed:
         raise OrderRefused(
@@ -340,8 +343,7 @@ def _post_close(account: Account, fill: Fill) -> tuple[Account, Entry]:
             f"Only {held.quantity} of {fill.coin} are open.", code="invalid_quantity"
         )
     cost, margin, entry_fees, funding = _shares_of(held, fill.quantity)
-    gross = held.side.sign * (_money(fill.quantity * fill.price) - cost)
-    gross = max(gross, -margin)
+    gross = max(_unrealized(held.side, fill.quantity, fill.price, cost), -margin)
     returned = margin + gross
     # A liquidation's fee takes what is left of the margin at most, a close's what cash has too.
     payable = returned if fill.kind is FillKind.LIQUIDATION else returned + account.cash
@@ -416,8 +418,8 @@ _POSTINGS: dict[FillKind, Callable[[Account, Fill], tuple[Account, Entry]]] = {
 }
 
 
-def _unrealized(position: Position, mark: Decimal) -> Decimal:
-    return position.side.sign * (_money(position.quantity * mark) - position.cost)
+def _unrealized(side: Side, quantity: Decimal, mark: Decimal, cost: Decimal) -> Decimal:
+    return side.sign * ((quantity * mark).quantize(MONEY_STEP) - cost)
 
 
 def _money(amount: Decimal) -> Decimal:

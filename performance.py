@@ -105,9 +105,9 @@ def round_trips(entries: Iterable[Entry]) -> list[RoundTrip]:
 def drawdown_series(equity: FloatArray) -> FloatArray:
     """Percent below the highest value so far, shape (n,), ≥ 0."""
     peaks = np.maximum.accumulate(equity)
-    if len(peaks) and peaks[0] <= 0:
-        peaks = np.where(peaks > 0, peaks, np.inf)  # no share of nothing
-        return np.where(np.isinf(peaks), 0.0, (peaks - equity) / peaks) * 100
+    if len(peaks) and peaks[0] <= 0:  # of nothing there is no share
+        shares = np.where(peaks > 0, (peaks - equity) / np.where(peaks > 0, peaks, 1.0), 0.0)
+        return shares * 100
     below: FloatArray = peaks - equity
     below /= peaks
     below *= 100

@@ -19,6 +19,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 1000
 FEWEST_DAYS = 20  # with fewer, days drawn again from them say nothing about others
 MOST_DRAWS_AT_ONCE = 500_000
+MOST_NUMBERS_IN_CACHE = 20_000
 MOST_RANDOM_TRIPS = 1_000_000
 RANDOM_RUNS = (99, 999)  # at least and at most
 LARGEST_LOSS = -0.999999  # a position loses its margin, which its equity may consist of
@@ -138,16 +139,28 @@ def _random_runs(coin: CoinTrips, runs: int, generator: np.random.Generator) -> 
     free = max(len(coin.opens) - 1 - int(np.sum(coin.bars)), 0)
     total = np.empty(runs)
     at_once = max(1, MOST_DRAWS_AT_ONCE // count)
+    in_cache = max(1, MOST_NUMBERS_IN_CACHE // count)
     for done in range(0, runs, at_once):
         rows = min(at_once, runs - done)
-        order = generator.permuted(np.tile(np.arange(count), (rows, 1)), axis=1)
-        lengths = coin.bars[order]
-        gaps = np.sort(generator.integers(0, free + 1, (rows, count)), axis=1)
-        entries = gaps + np.cumsum(lengths, axis=1) - lengths
-        exits = np.minimum(entries + lengths, len(coin.opens) - 1)
-        growths = coin.opens[exits] / coin.opens[np.minimum(entries, len(coin.opens) - 1)] - 1
-        total[done : done + rows] = np.sum(_log_growth(coin.exposures[order], growths), axis=1)
+        order = np.tile(np.arange(count), (rows, 1))
+        generator.permuted(order, axis=1, out=order)
+        gaps = generator.integers(0, free + 1, (rows, count))
+        for first in range(0, rows, in_cache):
+            part = slice(first, min(first + in_cache, rows))
+            total[done + part.start : done + part.stop] = _growth(coin, order[part], gaps[part])
     return total
+
+
+def _growth(coin: CoinTrips, order: IndexArray, gaps: IndexArray) -> FloatArray:
+    """The log growth of runs with the trips in `order` and so many free bars before each, both of
+    shape (runs, k)."""
+    lengths = coin.bars[order]
+    entries = np.sort(gaps, axis=1) + np.cumsum(lengths, axis=1) - lengths
+    last = len(coin.opens) - 1
+    exits = np.minimum(entries + lengths, last)
+    growths = coin.opens[exits] / coin.opens[np.minimum(entries, last)] - 1
+    grown: FloatArray = np.sum(_log_growth(coin.exposures[order], growths), axis=1)
+    return grown
 
 
 def _log_growth(exposures: FloatArray, growths: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -101,7 +102,6 @@ class RuleTrader:
             ) from error
         self.coins = tuple(coins)
         self._entries: dict[Side, Decision] = {}
-        self._closing = Decision(Signal.CLOSE_POSITION, justification=self.name)
 
     @classmethod
     def params_schema(cls) -> JsonSchema:
@@ -155,6 +155,10 @@ class Strategy(RuleTrader):
         if wanted is held or not (close or wanted is not None):
             return []
         return [self._closing] if wanted is None else [self._closing, self.entry(wanted)]
+
+    @cached_property
+    def _closing(self) -> Decision:
+        return Decision(Signal.CLOSE_POSITION, justification=self.name)
 
     def make_decision(
         self, market_state: MarketState, portfolio: Portfolio, account_info: AccountInfo

@@ -385,9 +385,8 @@ def test_a_hundred_coins_held_by_twenty_models_cost_little_a_batch(world: Watche
         model = world.model(f"Model {number}")
         account = Account.opened_with(Decimal(10_000))
         fills = [
-            replace(
-                opened(coin=symbol, stop_loss=Decimal(90), trailing_stop_pct=Decimal(5)),
-                quantity=Decimal("0.1"),
+            opened(coin=symbol, stop_loss=Decimal(90), trailing_stop_pct=Decimal(5))._replace(
+                quantity=Decimal("0.1")
             )
             for symbol in symbols
         ]
