@@ -29,6 +29,7 @@ import routes.traders
 import routes.trading
 from api_address import AddressRule
 from backtest_jobs import BacktestJobs
+from backtest_worker import LlmAccess
 from binance_fetcher import BinanceDataFetcher, weight_limiter
 from clock import SteadyClock, SystemClock
 from coin_discovery import CoinDiscovery
@@ -178,7 +179,18 @@ def build_services(config: Config, clock: Clock) -> Services:
         loop=loop,
         kline_store=kline_store,
         data_jobs=DataJobs(database, kline_store, kline_sync, events),
-        backtests=BacktestJobs(database, data_aggregator, clock, events, config.BACKTEST_WORKERS),
+        backtests=BacktestJobs(
+            database,
+            data_aggregator,
+            clock,
+            events,
+            config.BACKTEST_WORKERS,
+            LlmAccess(
+                config.SECRET_KEY.get_secret_value(),
+                config.secret_key_file,
+                provider_addresses.allow_local,
+            ),
+        ),
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
         started_ms=SystemClock().now_ms(),
     )

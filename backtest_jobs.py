@@ -1,42 +1,39 @@
 """The queue of backtests: bars are fetched here, runs happen in worker processes.
 
 A run lives in the database from the moment it is asked for: queued, running with its progress,
-then done, failed or cancelled. What a dead process left unfinished is run again from its start.
+then done, failed or cancelled. What a dead process left unfinished is run again from its start; one
+that asks a language model finds all that it has been answered on record. Such runs have a row of
+their own, one at a time: they neither hold up the others nor press a provider.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import threading
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
-from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-from pathlib import Path
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from backtest_report import build_report
+from ai_params import AI_TRADER
 from backtest_request import BacktestRequest, ResolvedBacktest, with_leverage
-from backtesting import BacktestEngine, Cancelled
-from clock import SystemClock
+from backtest_worker import LlmAccess, run_stored_backtest, silent_trader
+from backtesting import Cancelled
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
-from domain import Clock, Coin, Instrument, KlineSeries
+from domain import Clock, Coin, Instrument
 from errors import Conflict, InvalidInput, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
 from kline_store import KlineStore
+from llm_run_terms import LlmTerms, resolve_terms, terms_here
 from repositories import backtests, coins, models, pools
 from repositories.backtests import BacktestRecord
 from risk_limits import RiskName
-from strategies import make_trader
+from runner_mark import RunnerMark
 from version import VERSION
+from worker_lane import WorkerLane
 
-PROGRESS_SECONDS = 0.3
-PARENT_POLL_SECONDS = 1.0
-POOL_END_SECONDS = 5.0
+LLM_RUNS_AT_ONCE = 1
 MOST_UNANSWERED_SHARE = 0.02  # of a range's bars that no source was there to answer for
 
 log = logging.getLogger(__name__)
@@ -52,15 +49,16 @@ class BacktestJobs:
         clock: Clock,
         events: EventStream,
         workers: int,
+        llm_access: LlmAccess | None = None,
     ):
         self._database = database
         self._data_aggregator = data_aggregator
         self._clock = clock
         self._events = events
-        self._workers = workers
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="backtest")
-        self._pool: ProcessPoolExecutor | None = None
-        self._pool_lock = threading.Lock()
+        self._llm_access = llm_access
+        self._lane = WorkerLane("backtest", workers)
+        self._llm_lane = WorkerLane("llm-backtest", LLM_RUNS_AT_ONCE)
+        self._mark = RunnerMark(database.path)
         self._running: dict[int, Future[None]] = {}
         self._ended = threading.Event()
 
@@ -79,7 +77,10 @@ class BacktestJobs:
         """Queue a run of which all is known, such as one from another machine."""
         for symbol in resolved.coins:
             coins.get(self._database.connection, symbol)
-        make_trader(resolved.trader, resolved.coins, resolved.params)  # refuses bad parameters
+        if resolved.llm is not None:
+            here = terms_here(self._database, resolved.llm)
+            resolved = resolved.model_copy(update={"llm": here})
+        silent_trader(self._database, resolved)  # refuses bad parameters
         run_hash = self._hash(resolved)
         known = backtests.find_done(self._database.connection, run_hash)
         if known:
@@ -89,7 +90,8 @@ class BacktestJobs:
                 connection, resolved.model_dump(mode="json"), run_hash, model_id,
                 self._clock.now_ms(),
             )  # fmt: skip
-        self._start(backtest_id)
+            backtests.claim(connection, backtest_id, None, self._mark.number)
+        self._start(backtest_id, self._lane_of(resolved.llm is not None))
         return backtests.get(self._database.connection, backtest_id)
 
     def wait(self, backtest_id: int) -> None:
@@ -108,20 +110,23 @@ class BacktestJobs:
         self._publish(backtest_id)
 
     def resume(self) -> None:
-        """Run what an earlier process left queued or running."""
+        """Run what a process that lives no more left queued or running."""
         for record in backtests.unfinished(self._database.connection):
+            if record.runner is not None and self._mark.lives(record.runner):
+                continue
             with self._database.transaction() as connection:
-                backtests.requeue(connection, record.id)
-            self._start(record.id)
+                mine = backtests.claim(connection, record.id, record.runner, self._mark.number)
+                if mine:
+                    backtests.requeue(connection, record.id)
+            if mine:
+                self._start(record.id, self._lane_of(record.config.get("llm") is not None))
 
     def stop(self) -> None:
         """End the workers; what they were at is run again after the next start."""
         self._ended.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        with self._pool_lock:
-            if self._pool is not None:
-                end_workers(self._pool)
-                self._pool = None
+        self._lane.stop()
+        self._llm_lane.stop()
+        self._mark.release()
 
     def resolve(self, request: BacktestRequest) -> ResolvedBacktest:
         """The run with a model's or a trader's own terms filled in.
@@ -153,12 +158,41 @@ class BacktestJobs:
                 "params": with_leverage(trader, params, request.leverage),
                 "coins": list(dict.fromkeys(chosen)),
                 "risk": request.risk or risk,
+                "llm": self._llm_terms(request, trader, params, chosen),
                 "source": self._data_aggregator.kline_source_name(),
                 "weights": {symbol: weights.get(symbol, 1.0) for symbol in chosen}
                 if len(set(weights.values())) > 1
                 else {},
             }
         )
+
+    def _llm_terms(
+        self, request: BacktestRequest, trader: str, params: Mapping[str, Any], coins: list[str]
+    ) -> LlmTerms | None:
+        """Of a run whose trader asks an LLM: whom, and how. Raises InvalidInput, NotFound."""
+        if trader != AI_TRADER:
+            if request.speaks_of_llms:
+                raise InvalidInput(
+                    "This trader asks no language model.",
+                    fields=dict.fromkeys(request.speaks_of_llms, "is for language models alone"),
+                )
+            return None
+        provider_id, model_name, prompt = request.provider_id, request.model_name, request.prompt
+        if request.model_id is not None:
+            model = models.get(self._database.connection, request.model_id)
+            provider_id, model_name, prompt = model.provider_id, model.model_name, model.prompt
+        if provider_id is None or not model_name:
+            raise InvalidInput("This model has no provider and model.", code="no_provider")
+        asked = {
+            "provider_id": provider_id,
+            "model_name": model_name,
+            "prompt": prompt or "",
+            "replay": request.replay,
+            "max_calls": request.max_calls,
+            "max_cost": request.max_cost,
+            "blind": request.blind,
+        }
+        return resolve_terms(self._database, asked, coins, request.interval, params)
 
     def _hash(self, resolved: ResolvedBacktest) -> str:
         """What the run and the bars that are stored for it come to."""
@@ -176,12 +210,15 @@ class BacktestJobs:
 
     # -------------------------------------------------------------------------- running
 
-    def _start(self, backtest_id: int) -> None:
-        future = self._threads.submit(self._run, backtest_id)
+    def _lane_of(self, asks_an_llm: bool) -> WorkerLane:
+        return self._llm_lane if asks_an_llm else self._lane
+
+    def _start(self, backtest_id: int, lane: WorkerLane) -> None:
+        future = lane.queue(self._run, backtest_id, lane)
         self._running[backtest_id] = future
         future.add_done_callback(lambda _: self._running.pop(backtest_id, None))
 
-    def _run(self, backtest_id: int) -> None:
+    def _run(self, backtest_id: int, lane: WorkerLane) -> None:
         """Fetch the bars, let a worker run it, and tell the pages how far it is."""
         with self._database.transaction() as connection:
             if not backtests.start(connection, backtest_id, self._clock.now_ms()):
@@ -190,7 +227,7 @@ class BacktestJobs:
         try:
             record = backtests.get(self._database.connection, backtest_id)
             resolved = ResolvedBacktest.model_validate(record.config)
-            trader = make_trader(resolved.trader, resolved.coins, resolved.params)
+            trader = silent_trader(self._database, resolved)
             resolved = self.with_bars(
                 resolved, trader.history_bars, lambda: self._go_on(backtest_id)
             )
@@ -199,7 +236,7 @@ class BacktestJobs:
                 backtests.set_config(
                     connection, backtest_id, resolved.model_dump(mode="json"), self._hash(resolved)
                 )
-            self._run_in_worker(backtest_id, instruments)
+            self._run_in_worker(backtest_id, instruments, lane)
         except Cancelled:
             return  # by its owner, or by the end of the process: then it is run again
         except TradingSystemError as error:
@@ -270,38 +307,24 @@ class BacktestJobs:
         )
         return history.source
 
-    def _run_in_worker(self, backtest_id: int, instruments: Mapping[str, Instrument]) -> None:
+    def _run_in_worker(
+        self, backtest_id: int, instruments: Mapping[str, Instrument], lane: WorkerLane
+    ) -> None:
+        def watch() -> None:
+            if self._ended.is_set():
+                raise Cancelled
+            self._publish(backtest_id)
+
         self._go_on(backtest_id)
         try:
-            future = self._process_pool().submit(
-                run_stored_backtest, self._database.path, backtest_id, dict(instruments)
-            )
-            while True:
-                try:
-                    future.result(PROGRESS_SECONDS)
-                    break
-                except NotYet:
-                    self._publish(backtest_id)
+            outcome = lane.in_process(
+                watch, run_stored_backtest, self._database.path, backtest_id, dict(instruments),
+                self._llm_access if lane is self._llm_lane else None,
+            )  # fmt: skip
         except BrokenProcessPool:
-            self._go_on(backtest_id)
-            with self._pool_lock:
-                self._pool = None
-            self._fail(backtest_id, "worker_died", "The process that ran it has died.")
-            return
-        outcome = future.result()
+            outcome = ("worker_died", "The processes that ran it have died.")
         if outcome is not None:
             self._fail(backtest_id, *outcome)
-
-    def _process_pool(self) -> ProcessPoolExecutor:
-        with self._pool_lock:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    self._workers,
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=end_with_parent,
-                    initargs=(os.getpid(),),
-                )
-            return self._pool
 
     def _fail(self, backtest_id: int, code: str, message: str) -> None:
         with self._database.transaction() as connection:
@@ -311,101 +334,3 @@ class BacktestJobs:
         if backtests.status_of(self._database.connection, backtest_id) is not None:
             record = backtests.get(self._database.connection, backtest_id)
             self._events.publish("backtest", {"record": record})
-
-
-def end_workers(pool: ProcessPoolExecutor) -> None:
-    """End a pool now, whatever its workers are at (Python 3.14 has `terminate_workers` for it).
-
-    The pool is told first and its own thread waited for last: told after its workers have died,
-    or at the interpreter's end, it would write to a pipe that this thread has just closed.
-    """
-    workers = list(pool._processes.values())
-    # typeshed takes it for something else.
-    manager: threading.Thread | None = pool._executor_manager_thread  # type: ignore[assignment]
-    pool.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:
-        worker.terminate()
-    if manager is not None:
-        manager.join(POOL_END_SECONDS)
-
-
-# ----------------------------------------------------------------------- in the worker process
-
-
-def end_with_parent(parent: int) -> None:
-    """Let this process end when `parent` does, however that ends."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_POLL_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
-def run_stored_backtest(
-    database_path: Path, backtest_id: int, instruments: dict[str, Instrument]
-) -> tuple[str, str] | None:
-    """Run a stored backtest on stored bars and store its report; (code, sentence) if it cannot be."""
-    database = Database(database_path, SystemClock())
-    try:
-        record = backtests.get(database.connection, backtest_id)
-        resolved = ResolvedBacktest.model_validate(record.config)
-        report = _report(database, backtest_id, resolved, instruments)
-        with database.transaction() as connection:
-            backtests.finish(connection, backtest_id, report, database.clock.now_ms())
-    except Cancelled:
-        return None
-    except TradingSystemError as error:
-        return error.code, error.message
-    finally:
-        database.close()
-    return None
-
-
-def _report(
-    database: Database,
-    backtest_id: int,
-    resolved: ResolvedBacktest,
-    instruments: dict[str, Instrument],
-) -> dict[str, Any]:
-    trader = make_trader(resolved.trader, resolved.coins, resolved.params)
-    first_ms = resolved.warmup_start_ms(trader.history_bars)
-    store = KlineStore(database)
-    history: dict[str, KlineSeries] = {}
-    for symbol in resolved.coins:
-        coin = coins.get(database.connection, symbol)
-        history[symbol] = store.read(
-            coin, resolved.source_of(symbol), resolved.interval, first_ms, resolved.end_ms
-        )
-    engine = BacktestEngine(
-        trader,
-        resolved.engine_config(),
-        {coin: rules for coin, rules in instruments.items() if resolved.lot_rounding},
-        progress=_ProgressInDatabase(database, backtest_id),
-    )
-    report = build_report(engine.run_backtest(history))
-    unrounded = [coin for coin in resolved.coins if coin not in instruments]
-    if resolved.lot_rounding and unrounded:
-        words = f"No lot size is known of {', '.join(unrounded)}: quantities were not rounded."
-        report["warnings"] = [*report["warnings"], words]
-    return {**report, "config": resolved.model_dump(mode="json")}
-
-
-class _ProgressInDatabase:
-    """Writes the share done now and then, and stops a run that has been cancelled."""
-
-    def __init__(self, database: Database, backtest_id: int):
-        self._database = database
-        self._backtest_id = backtest_id
-        self._written = time.monotonic()
-
-    def __call__(self, share: float) -> None:
-        now = time.monotonic()
-        if now - self._written < PROGRESS_SECONDS:
-            return
-        self._written = now
-        with self._database.transaction() as connection:
-            if backtests.status_of(connection, self._backtest_id) != "running":
-                raise Cancelled
-            backtests.set_progress(connection, self._backtest_id, share)

@@ -19,9 +19,12 @@ from pydantic import (
 )
 
 import ledger
+from ai_params import AI_TRADER
 from backtesting import BacktestConfig, FillTiming, Funding
 from domain import Interval
+from llm_run_terms import HOW_ANSWERS_ARE_HAD, LlmTerms, RunTerms
 from paper_execution import ExecutionRules
+from recorded_answers import Replay
 from risk import position_scales
 from risk_limits import RiskName, limits_of
 from strategies import registry
@@ -67,6 +70,16 @@ class BacktestTerms(BaseModel):
     warmup_bars: int | None = Field(
         None, ge=0, le=MOST_WARMUP_BARS, description="Bars before the start; the trader's own need"
     )
+    max_missing_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of a coin's bars that may be missing between its first and its last",
+    )
+    max_gap_bars: int | None = Field(
+        None, ge=0, le=10_000_000, description="Bars that may be missing in one place; empty: any"
+    )
 
     @field_validator("start_date", "end_date")
     @classmethod
@@ -102,6 +115,28 @@ class BacktestRequest(BacktestTerms):
     risk: RiskName | None = Field(
         None, description="A risk profile; a model's own by default, `off` for a trader by its key"
     )
+    provider_id: int | None = Field(
+        None, ge=1, description="Who is asked, for the trader `ai`; a model has its own"
+    )
+    model_name: str | None = Field(
+        None, min_length=1, max_length=200, description="Which of its models, for the trader `ai`"
+    )
+    prompt: str | None = Field(
+        None, max_length=20_000, description="Own instructions, for the trader `ai`"
+    )
+    replay: Replay = Field(
+        Replay.USE,
+        description="LLMs: use recorded answers and ask for others, use them only, or ask anew",
+    )
+    max_calls: int | None = Field(
+        None, ge=0, le=1_000_000, description="LLMs: most calls that this run may make"
+    )
+    max_cost: Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)] | None = Field(
+        None, description="LLMs: most US dollars that this run may cost"
+    )
+    blind: bool = Field(
+        False, description="LLMs: neutral names of coins, shifted dates, rescaled prices"
+    )
     wait: bool = Field(False, description="Answer with the finished run")
 
     @model_validator(mode="after")
@@ -113,6 +148,23 @@ class BacktestRequest(BacktestTerms):
         if self.trader is not None and self.coins is None:
             raise ValueError("coins must be given")
         return self
+
+    @model_validator(mode="after")
+    def _an_llm_is_named(self) -> BacktestRequest:
+        named = {"provider_id": self.provider_id, "model_name": self.model_name}
+        if self.trader == AI_TRADER:
+            missing = [name for name, value in named.items() if value is None]
+            if missing:
+                raise ValueError(f"the trader 'ai' needs {' and '.join(missing)}")
+        elif given := [name for name, value in (*named.items(), ("prompt", self.prompt)) if value]:
+            raise ValueError(f"{', '.join(given)} can be given for the trader 'ai' alone")
+        return self
+
+    @property
+    def speaks_of_llms(self) -> list[str]:
+        """The fields that are given and mean something for language models alone."""
+        plain = {"replay": Replay.USE, "max_calls": None, "max_cost": None, "blind": False}
+        return [name for name, value in plain.items() if getattr(self, name) != value]
 
 
 class ResolvedBacktest(BacktestTerms):
@@ -129,6 +181,7 @@ class ResolvedBacktest(BacktestTerms):
     weights: dict[str, float] = Field(
         default_factory=dict, description="The pool's weights: coins without one have 1"
     )
+    llm: LlmTerms | None = Field(None, description="Of a trader that asks a language model")
 
     def source_of(self, symbol: str) -> str:
         """Where a coin's candles are from."""
@@ -174,11 +227,28 @@ class ResolvedBacktest(BacktestTerms):
             position_scales=position_scales(self.weights),
         )
 
+    def run_terms(self) -> RunTerms:
+        """What an LLM is asked by; for a run that has one."""
+        assert self.llm is not None
+        return RunTerms(
+            coins=tuple(self.coins),
+            params=self.params,
+            interval=self.interval,
+            decide_every=self.decide_every,
+            risk=self.risk,
+            initial_capital=self.initial_capital,
+            start_ms=self.start_ms,
+            weights=self.weights,
+            llm=self.llm,
+        )
+
+    def what_results_hang_on(self) -> dict[str, Any]:
+        """The terms as JSON, without how an LLM's answers are come by."""
+        return self.model_dump(mode="json", exclude={"llm": HOW_ANSWERS_ARE_HAD})
+
     def hash_with(self, data_fingerprint: object, version: str) -> str:
         """SHA-256 that stands for this run on this data, by this version of the program."""
-        words = json.dumps(
-            [self.model_dump(mode="json"), data_fingerprint, version], sort_keys=True
-        )
+        words = json.dumps([self.what_results_hang_on(), data_fingerprint, version], sort_keys=True)
         return hashlib.sha256(words.encode()).hexdigest()
 
 

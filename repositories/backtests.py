@@ -13,7 +13,7 @@ from errors import NotFound
 
 _LIST_COLUMNS = (
     "id, model_id, config, config_hash, data_hash, status, progress, error_code, error, "
-    "created_at, started_at, finished_at, summary"
+    "created_at, started_at, finished_at, summary, runner"
 )
 
 
@@ -35,6 +35,7 @@ class BacktestRecord:
     finished_at: int | None
     summary: Mapping[str, Any] | None
     report: Mapping[str, Any] | None = None
+    runner: int | None = None  # the process that has taken it up, see runner_mark
 
 
 def add(
@@ -102,6 +103,18 @@ def start(connection: sqlite3.Connection, backtest_id: int, now_ms: int) -> bool
         "UPDATE backtests SET status = 'running', started_at = ?, progress = 0 "
         "WHERE id = ? AND status = 'queued'",
         (now_ms, backtest_id),
+    )
+    return changed.rowcount == 1
+
+
+def claim(
+    connection: sqlite3.Connection, backtest_id: int, previous: int | None, runner: int
+) -> bool:
+    """Make an unfinished run this runner's; False where it is no longer its `previous` one's."""
+    changed = connection.execute(
+        "UPDATE backtests SET runner = ? "
+        "WHERE id = ? AND runner IS ? AND status IN ('queued', 'running')",
+        (runner, backtest_id, previous),
     )
     return changed.rowcount == 1
 
@@ -184,4 +197,5 @@ def _record(row: sqlite3.Row) -> BacktestRecord:
         row["created_at"], row["started_at"], row["finished_at"],
         None if row["summary"] is None else json.loads(row["summary"]),
         None if report is None else json.loads(zlib.decompress(report)),
+        row["runner"],
     )  # fmt: skip

@@ -14,7 +14,7 @@ from flask import Flask
 from test_binance_archive import START_MS, hourly_rows, row, write
 from test_kline_import import serving
 
-from backtest_jobs import run_stored_backtest
+from backtest_worker import run_stored_backtest
 from backtest_request import BacktestRequest
 from domain import DAY_MS, HOUR_MS, Interval
 from errors import SourceUnavailable
@@ -248,7 +248,7 @@ def test_a_backtest_on_archived_candles_is_the_one_on_stored_ones(
     request = BacktestRequest(
         trader="ma_cross", coins=["BTC"], start_date="2024-01-02", end_date="2024-02-08"
     )
-    resolved = services.backtests._resolve(request)
+    resolved = services.backtests.resolve(request)
 
     def report() -> Any:
         database = services.database
