@@ -24,6 +24,7 @@ import routes.prompts
 import routes.providers
 import routes.settings
 import routes.sources
+import routes.sweeps
 import routes.system
 import routes.traders
 import routes.trading
@@ -59,6 +60,7 @@ from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
 from secret_box import SecretBox
 from security import protect
+from sweep_jobs import SweepJobs
 from trading_desk import TradingDesk
 from version import VERSION
 
@@ -104,8 +106,8 @@ def create_app(
         routes.coins, routes.coin_groups, routes.traders, routes.models, routes.model_pools,
         routes.providers,
         routes.prompts, routes.decisions, routes.trading,
-        routes.market, routes.backtests, routes.data, routes.settings, routes.sources,
-        routes.system,
+        routes.market, routes.backtests, routes.sweeps, routes.data, routes.settings, routes.sources,
+        routes.system, routes.backtest_costs,
     ):  # fmt: skip
         app.register_api(family.blueprint)
     app.register_blueprint(routes.pages.blueprint)
@@ -161,6 +163,18 @@ def build_services(config: Config, clock: Clock) -> Services:
     kline_store = KlineStore(database)
     kline_sync = KlineSync(database, data_aggregator)
     loop.every(COINS_IN_USE_SYNCED_EVERY_MINUTES, "candles", kline_sync.sync_coins_in_use)
+    backtests = BacktestJobs(
+        database,
+        data_aggregator,
+        clock,
+        events,
+        config.BACKTEST_WORKERS,
+        LlmAccess(
+            config.SECRET_KEY.get_secret_value(),
+            config.secret_key_file,
+            provider_addresses.allow_local,
+        ),
+    )
     return Services(
         config=config,
         clock=clock,
@@ -179,18 +193,8 @@ def build_services(config: Config, clock: Clock) -> Services:
         loop=loop,
         kline_store=kline_store,
         data_jobs=DataJobs(database, kline_store, kline_sync, events),
-        backtests=BacktestJobs(
-            database,
-            data_aggregator,
-            clock,
-            events,
-            config.BACKTEST_WORKERS,
-            LlmAccess(
-                config.SECRET_KEY.get_secret_value(),
-                config.secret_key_file,
-                provider_addresses.allow_local,
-            ),
-        ),
+        backtests=backtests,
+        sweeps=SweepJobs(database, backtests, clock, config.SWEEP_WORKERS, config.DASK_SCHEDULER),
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),
         started_ms=SystemClock().now_ms(),
     )

@@ -100,6 +100,12 @@ class Config(BaseSettings):
 
     DEFAULT_TRADE_FEE_RATE: float = Field(0.001, ge=0, le=0.1)
     BACKTEST_WORKERS: int = Field(1, ge=1, le=64, description="Processes that run backtests")
+    SWEEP_WORKERS: int = Field(
+        0, ge=0, le=256, description="Processes of a search over parameters; 0: one a core"
+    )
+    DASK_SCHEDULER: str = Field(
+        "", description="Dask scheduler for searches, like tcp://10.0.0.1:8786; empty: this machine"
+    )
 
     MARKET: MarketKind = MarketKind.LIVE
     DEMO_CLOCK_START_MS: int | None = Field(None, description="Market time at the wall start")

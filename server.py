@@ -39,6 +39,7 @@ def serve(app: Flask) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     services.backtests.resume()
+    services.sweeps.resume()
     if config.TRADING_LOOP == "on":
         services.loop.start()
     print(f"\n  Open {_address(server)}\n", flush=True)  # noqa: T201
@@ -50,6 +51,7 @@ def serve(app: Flask) -> None:
         server.close()
         services.loop.stop()
         services.klines.stop()
+        services.sweeps.stop()
         services.backtests.stop()
         services.data_jobs.stop()
 

@@ -24,6 +24,7 @@ from price_stream import PriceStream
 from redaction import Redactor
 from scheduler import TradingLoop
 from secret_box import SecretBox
+from sweep_jobs import SweepJobs
 from trading_desk import TradingDesk
 
 EXTENSION = "trading_system"
@@ -51,6 +52,7 @@ class Services:
     kline_store: KlineStore
     data_jobs: DataJobs
     backtests: BacktestJobs
+    sweeps: SweepJobs
     stream_places: threading.BoundedSemaphore
     started_ms: int
 

@@ -76,6 +76,7 @@ def running(app: Flask) -> Iterator[Flask]:
     yield app
     services.loop.stop()
     services.klines.stop()
+    services.sweeps.stop()
     services.backtests.stop()
     services.data_jobs.stop()
     services.database.close()
