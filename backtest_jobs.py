@@ -192,6 +192,7 @@ class BacktestJobs:
             "max_cost": request.max_cost,
             "blind": request.blind,
         }
+        self._known_instruments(coins)  # so that prompts show the same ticks from the first run on
         return resolve_terms(self._database, asked, coins, request.interval, params)
 
     def _hash(self, resolved: ResolvedBacktest) -> str:
@@ -265,10 +266,11 @@ class BacktestJobs:
 
     def instruments(self, resolved: ResolvedBacktest) -> dict[str, Instrument]:
         """The venue's rules for those coins that have any."""
-        if not resolved.lot_rounding:
-            return {}
+        return self._known_instruments(resolved.coins) if resolved.lot_rounding else {}
+
+    def _known_instruments(self, symbols: list[str]) -> dict[str, Instrument]:
         try:
-            return self._data_aggregator.venues.instruments(resolved.coins)
+            return self._data_aggregator.venues.instruments(symbols)
         except SourceError:
             return {}  # the report says that lots were not known
 

@@ -33,7 +33,7 @@ from ledger import EXACT
 SHOWN_START_MS = 978_307_200_000  # 2001-01-01, a Monday
 SHOWN_PRICE = 100.0
 # 2^a · 5^b, at most a quarter apart.
-STEPS = tuple(map(Decimal, ("1", "1.25", "1.6", "2", "2.5", "3.2", "4", "5", "6.4", "8")))
+STEPS = tuple(map(Decimal, ("1", "1.25", "1.6", "2", "2.5", "3.2", "4", "5", "6.4", "8", "10")))
 
 
 def blind_name(place: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -120,10 +121,16 @@ def resolve_terms(
     return LlmTerms(
         **dict(asked),
         api_url=provider.api_url,
-        knowledge_cutoff=None if cutoff is None else date.fromisoformat(cutoff),
+        knowledge_cutoff=None if cutoff is None else last_day(cutoff),
         names={symbol: coin.name for symbol, coin in known.items() if coin is not None},
         tick_sizes=instruments.tick_sizes(connection, list(symbols)),
     )
+
+
+def last_day(cutoff: str) -> date:
+    """The last day of a cutoff as providers state it: `2025-07` or `2025-07-31`."""
+    year, month, *day = (int(part) for part in cutoff.split("-"))
+    return date(year, month, day[0] if day else monthrange(year, month)[1])
 
 
 def _folds(shorter: Interval, longer: Interval) -> bool:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from backtest_export import MEDIA_TYPES, exported, file_name
 from backtest_request import BacktestRequest
-from errors import InvalidInput, SourceUnavailable, TradingSystemError
+from errors import Conflict, InvalidInput, SourceUnavailable, TradingSystemError
 from repositories import backtests
 from repositories.backtests import BacktestRecord
 from routes import shapes
@@ -165,6 +165,8 @@ def _raise_failure(record: BacktestRecord) -> None:
     message, code = record.error or "The backtest failed.", record.error_code or ""
     if code in ("internal_error", "worker_died"):
         raise TradingSystemError(message, code=code)
-    if code.startswith("source_"):
+    if code in ("answer_missing", "run_cap"):
+        raise Conflict(message, code=code)
+    if code.startswith(("source_", "llm_")):
         raise SourceUnavailable(message, code=code)
     raise InvalidInput(message, code=code)
