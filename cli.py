@@ -16,9 +16,11 @@ from backtest_commands import backtest_commands
 from errors import Conflict, MigrationError, TradingSystemError
 from kline_commands import kline_commands
 from ledger_audit import audit
+from llm_answer_commands import answer_commands
 from repositories import aitradegame, models
 from routes.services import EXTENSION, Services
 from server import serve
+from sweep_commands import sweep_command
 from timestamps import iso_utc
 
 database_commands = AppGroup("db", help="The database: upgrade, status, backup, import.")
@@ -32,6 +34,8 @@ def add_commands(app: Flask) -> None:
         database_commands, kline_commands, backtest_commands, ledger_commands, trading_commands,
     ):  # fmt: skip
         app.cli.add_command(group)
+    backtest_commands.add_command(sweep_command)
+    backtest_commands.add_command(answer_commands)
     app.cli.add_command(serve_command)
 
 

@@ -159,3 +159,43 @@ def test_the_generated_candles_are_whole(services: Services):
         assert series.interval is Interval.H1
         assert (series.low <= series.close).all()
         assert (series.close <= series.high).all()
+
+
+# ---------------------------------------------------------------------------------------- sweep
+
+SWEEP = ["sweep", *TERMS[1:3], *TERMS[5:], "--range", "fast=3:9:3", "--range", "slow=6,20",
+         "--range", "kind"]  # fmt: skip
+
+
+def test_a_search_prints_the_best_first_and_writes_all(app: Flask, tmp_path: Path):
+    file = tmp_path / "search.csv"
+    done = run(app, *SWEEP, "--fit-days", 4, "--score-days", 3, "--top", 2, "--csv", file)
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0] == "Search 1: 8 combinations, 4 do not fit together"
+    assert lines[1].split()[:4] == ["fast", "slow", "kind", "return_percentage"]
+    shown = [line.split() for line in lines[2:4]]
+    assert float(shown[0][4]) >= float(shown[1][4])  # Sharpe
+    assert "Walk-forward: fitted on the days before, judged on" in lines
+    assert "2024-05-05" in done.output
+    rows = file.read_text("utf-8").splitlines()
+    assert len(rows) == 9
+    assert rows[1].split(",")[:3] == shown[0][:3]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--range", "tempo=1"], "ranges.tempo: is not among"),
+        (["--range", "fast=1:2:3:4"], "is no range like fast=5:30:5"),
+        (["--range", "weight=0.1:0.5"], "ranges.weight: needs a step"),
+        (["--fit-days", "4"], "fit_days and score_days belong together"),
+        (["--search", "clever"], "search: "),
+        (["--backtest", "1"], "--backtest takes no term of a run"),
+        (["--coins", "MOON"], "MOON"),
+    ],
+)
+def test_what_cannot_be_searched_is_said_in_a_sentence(app: Flask, changed: list[str], said: str):
+    done = run(app, *SWEEP, *changed)
+    assert done.exit_code in (1, 2)
+    assert said in done.output
