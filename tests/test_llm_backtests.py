@@ -432,3 +432,78 @@ def test_what_it_is_shown_is_what_it_would_be_shown_live(
     assert "share" in first.lower()
     change = [line for line in first.splitlines() if line.startswith("BTC") and "price" in line]
     assert "?" not in change[0].split("tick")[0]
+
+
+# ----------------------------------------------------------------------- on another machine
+
+
+def command(app: Flask, *words: object) -> str:
+    result = app.test_cli_runner().invoke(args=["backtest", "answers", *map(str, words)])
+    assert result.exit_code == 0, result.output
+    return str(result.output)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_another_machine_replays_a_run_from_its_file_to_the_byte(
+    app: Flask, client: FlaskClient, simulator: SimulatorServer, tmp_path: Path, blind: bool
+):
+    first = done(client, terms(provider(client, simulator), blind=blind))
+    file, calls = tmp_path / "answers.jsonl", asked(simulator)
+    assert f"{CALLS} answers" in command(app, "export", first["id"], "--to", file)
+    assert KEY not in file.read_text("utf-8")
+    for elsewhere in house(tmp_path / "elsewhere", simulator):  # which has no provider at all
+        said = command(elsewhere, "import", file, "--run")
+        assert f"{CALLS} answers are new, 0 were" in said
+        there = elsewhere.test_client()
+        (run,) = there.get("/api/backtests").json
+        second = there.get(f"/api/backtests/{run['id']}").json
+        assert json.dumps(second["report"]) == json.dumps(first["report"])
+        assert f"0 answers are new, {CALLS} were" in command(elsewhere, "import", file)
+        assert there.get(f"/api/backtests/{run['id']}/paid").json["calls"] == 0
+    assert asked(simulator) == calls
+    assert first["report"]["fills"]
+
+
+def damaged(lines: list[str], what: str) -> list[str]:
+    row = json.loads(lines[2])
+    if what == "other words":
+        row["question"]["messages"][0]["content"] += "!"
+    elif what == "negative cost":
+        row["cost"] = "-1"
+    elif what == "not finite":
+        row["cost"] = "NaN"
+    elif what == "fewer fields":
+        del row["answer"]["text"]
+    elif what == "cut off":
+        return [*lines[:2], lines[2][: len(lines[2]) // 2]]
+    elif what == "no head":
+        return lines[1:]
+    return [*lines[:2], json.dumps(row) + "\n", *lines[3:]]
+
+
+@pytest.mark.parametrize(
+    "what", ["other words", "negative cost", "not finite", "fewer fields", "cut off", "no head"]
+)
+def test_a_damaged_file_is_not_taken_at_all(
+    app: Flask, client: FlaskClient, services: Services, simulator: SimulatorServer,
+    tmp_path: Path, what: str,
+):  # fmt: skip
+    first = done(client, terms(provider(client, simulator), decide_every=8))
+    file = tmp_path / "answers.jsonl"
+    command(app, "export", first["id"], "--to", file)
+    forget_runs(services)
+    services.database.connection.execute("DELETE FROM llm_answers")
+    lines = damaged(file.read_text("utf-8").splitlines(keepends=True), what)
+    file.write_text("".join(lines), "utf-8")
+    result = app.test_cli_runner().invoke(args=["backtest", "answers", "import", str(file)])
+    assert (result.exit_code, "Error:" in result.output) == (1, True)
+    (count,) = services.database.connection.execute("SELECT COUNT(*) FROM llm_answers").fetchone()
+    assert count == 0
+
+
+def test_a_rule_has_no_answers_to_export(app: Flask, client: FlaskClient):
+    run = done(client, {"trader": "rsi", "coins": ["BTC"], "wait": True, **DAY})
+    words = ["backtest", "answers", "export", str(run["id"])]
+    result = app.test_cli_runner().invoke(args=words)
+    assert result.exit_code == 1
+    assert "asked no language model" in result.output
