@@ -13,6 +13,7 @@ from typing import TypeVar
 from clock import SteadyClock
 from data_alerts import DataAlerts
 from data_cache import DataCache, NoDataCache
+from data_findings import Finding
 from database import Database
 from depth_routing import DepthRouting
 from domain import Clock, Coin, Interval, OrderBook, Ticker
@@ -21,7 +22,7 @@ from kline_routing import History, KlineAnswer, KlineQuestion, KlineRouting
 from kline_store import Coverage, KlineStore
 from latest_prices import KnownPrice, LatestPrices
 from market_sources import MarketSource, PriceSource, venue_symbols
-from price_check import Finding, PriceCheck
+from price_check import PriceCheck
 from price_routing import PriceRouting
 from repositories import coins as coin_rows
 from source_health import SourceHealth, SourceMonitor
@@ -230,8 +231,9 @@ class MultiSourceDataAggregator:
         self.alerts.tell(findings)
         self._prices.compare_soon()
 
-    def _tell_down(self, name: str, words: str) -> None:
-        self.alerts.tell([Finding("source_down", name, None, words)])
+    def _tell_down(self, name: str, failure: SourceError) -> None:
+        values = {"reason": failure.code, "said": failure.message}
+        self.alerts.tell([Finding("left_alone", name, None, values)])
 
 
 def _in_order(sources: Mapping[str, Source], names: Sequence[str]) -> list[Source]:

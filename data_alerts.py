@@ -6,10 +6,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
+from data_findings import Finding
 from database import Database
 from domain import Clock
 from occasionally import Occasionally
-from price_check import Finding
 from repositories import data_alerts
 from repositories.data_alerts import DataAlert
 
@@ -49,9 +49,7 @@ class DataAlerts:
                 if not self._is_news(found, now_ms):
                     continue
                 if len(self._waiting) < MOST_WAITING:
-                    self._waiting.append(
-                        DataAlert(now_ms, found.kind, found.source, found.coin, found.message)
-                    )
+                    self._waiting.append(_alert(now_ms, found))
                 log.warning("data alert: %s: %s", found.kind, found.message)
                 new = True
         if new:
@@ -91,3 +89,9 @@ class DataAlerts:
             self._write()
         finally:
             self._database.close()  # this thread's connection
+
+
+def _alert(now_ms: int, found: Finding) -> DataAlert:
+    return DataAlert(
+        now_ms, found.kind, found.source, found.coin, found.message, found.code, found.values
+    )

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data_findings import Finding
 from domain import Clock, Coin, Interval, KlineSeries
 from errors import InvalidInput, SourceError
 from kline_store import KlineStore, runs_of, without
 from market_sources import MarketSource
-from price_check import Finding
 from repositories.klines import Range
 from single_flight import SingleFlight
 from source_health import SourceMonitor
@@ -211,8 +211,8 @@ class KlineFilling:
 def _dropped(venue: Venue, rows: int) -> list[Finding]:
     if rows <= 0:
         return []
-    words = f"{rows} candles of {venue.coin.symbol} from {venue.name} were not sound: left out."
-    return [Finding("dropped", venue.name, venue.coin.symbol, words)]
+    values = {"rows": rows, "interval": venue.interval.value}
+    return [Finding("dropped_candles", venue.name, venue.coin.symbol, values)]
 
 
 def _gaps_between(series: KlineSeries) -> list[Range]:
@@ -227,8 +227,8 @@ def _found_gaps(venue: Venue, gaps: Sequence[Range]) -> list[Finding]:
     if not gaps:
         return []
     bars = sum(end - start for start, end in gaps) // venue.interval.milliseconds
-    words = (
-        f"{venue.name} has no {bars} {venue.interval} candles of {venue.coin.symbol} "
-        f"in {len(gaps)} gaps, the first from {iso_utc(gaps[0][0])}."
-    )
-    return [Finding("gap", venue.name, venue.coin.symbol, words)]
+    values = {
+        "bars": bars, "interval": venue.interval.value, "gaps": len(gaps),
+        "first": iso_utc(gaps[0][0]),
+    }  # fmt: skip
+    return [Finding("gap", venue.name, venue.coin.symbol, values)]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import sleep
 
+from data_findings import Finding
 from domain import Clock, Coin, Interval, KlineSeries
 from errors import NotFound, SourceError, SourceRateLimited, SourceUnavailable
 from kline_archive import joined
 from kline_filling import STRETCH_BARS, KlineFilling, Progress, Venue
 from kline_store import Coverage, KlineStore
 from market_sources import MarketSource, all_failed, venue_symbols
-from price_check import Finding
 from source_answers import UNKNOWN_SYMBOL
 from source_health import SourceMonitor
 from time_budget import TimeBudget

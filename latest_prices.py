@@ -10,9 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from data_cache import DataCache, NoDataCache
+from data_findings import Finding
 from domain import Clock, Ticker
 from kline_validation import is_decimal
-from price_check import Finding, PriceCheck
+from price_check import PriceCheck
 from source_answers import is_time
 
 YIELD_SECONDS = 3.0  # how long a pushed price gives way to one of a source that comes before

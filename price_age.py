@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from domain import MINUTE_MS, Clock, Ticker
 from errors import SourceBadAnswer
+from source_answers import title
 
 # By the market's clock, how far back the newest price of an answer may lie.
 OLDEST_ANSWER_MS = {"coingecko": 15 * MINUTE_MS}  # which gathers prices for minutes
@@ -34,7 +35,7 @@ def without_old(
     oldest_ms = OLDEST_ANSWER_MS.get(source, OLDEST_ANSWER_ELSEWHERE_MS)
     if _is_older(now_ms - newest_ms, oldest_ms, clock):
         seconds = (now_ms - newest_ms) // 1000
-        raise SourceBadAnswer(f"The newest price of {source} is {seconds} s old.")
+        raise SourceBadAnswer(f"The newest price of {title(source)} is {seconds} s old.")
     young = {
         symbol: ticker
         for symbol, ticker in tickers.items()
@@ -76,4 +77,4 @@ class StuckSource:
             still_ms = min(wall_ms - self._since[0], market_ms - self._since[1])
         if still_ms > STUCK_AFTER_MS:
             seconds = still_ms // 1000
-            raise SourceBadAnswer(f"{source} has repeated the same prices for {seconds} s.")
+            raise SourceBadAnswer(f"{title(source)} has repeated the same prices for {seconds} s.")

@@ -14,7 +14,8 @@ The rules, for a price of one coin from one source (prices in USDT, ages by the 
    until a second look: until then a third may have said who is right.
 7. What is in quarantine stays there until it agrees with another source, or with the last
    believed price; where no other source is at hand, rule 5 lets it out.
-8. Anything else is believed. Where it is apart from one at hand, that is told.
+8. Anything else is believed. Where it is apart from one at hand, that is told: of the one that
+   is held back, if one of the two is, else of the one that has just spoken.
 
 Pure: times are given, and nobody is asked.
 """
@@ -24,6 +25,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
+
+from data_findings import Finding, apart, held_to
 
 AT_HAND_MS = 5_000
 JUMP_MEMORY_MS = 60_000
@@ -38,16 +42,6 @@ class Seen:
 
     price: Decimal
     at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about the data that its reader should know."""
-
-    kind: str  # deviation, jump, gap, dropped or source_down
-    source: str
-    coin: str | None
-    message: str
 
 
 @dataclass(slots=True)
@@ -111,13 +105,14 @@ class PriceCheck:
             return self._jumped(source, coin, price, reference, trusted, now_ms)
         if len(trusted) > 1 and self._all_agree(trusted.values()):
             self._quarantined.add((source, coin))
-            found = self._apart(source, coin, price, trusted, "; it is the outlier, left out")
-            return Verdict(believed=False, findings=found)
+            return Verdict(
+                believed=False, findings=[apart("outlier", source, coin, price, trusted)]
+            )
         own = _recent(self._believed_of.get((source, coin)), now_ms)
         has_moved = own is not None and not self._agree(price, own)
         if trusted and has_moved and not self._stands(source, coin, price, now_ms):
-            found = self._apart(source, coin, price, trusted, "; it is held back for a moment")
-            return Verdict(believed=False, findings=found)
+            held = apart("held_back", source, coin, price, trusted)
+            return Verdict(believed=False, findings=[held])
         found = self._apart(source, coin, price, trusted)
         return Verdict(doubtful=has_moved and not trusted, findings=found)
 
@@ -126,10 +121,12 @@ class PriceCheck:
     ) -> Verdict:
         """Believed; a third that is apart from the two is the outlier."""
         self._quarantined.discard((source, coin))
-        found = self._apart(source, coin, price, others, "; that is left out")
+        said, found = {source: price, **others}, []
         for name, other in others.items():
-            if not self._agree(price, other):
+            if not self._agree(price, other) and (name, coin) not in self._quarantined:
                 self._quarantined.add((name, coin))
+                rest = {each: at for each, at in said.items() if not self._agree(at, other)}
+                found.append(apart("outlier", name, coin, other, rest))
         return Verdict(findings=found)
 
     def _in_quarantine(
@@ -152,16 +149,19 @@ class PriceCheck:
         trusted: Mapping[str, Decimal],
         now_ms: int,
     ) -> Verdict:
-        percent = f"{(price / reference - 1) * 100:+.1f} %"
-        words = f"{source}: {coin} jumped {percent}, from {reference} to {price}"
+        values: dict[str, Any] = {
+            "price": float(price),
+            "before": float(reference),
+            "percent": round(float(price / reference - 1) * 100, 1),
+        }
         if trusted:
             self._quarantined.add((source, coin))
-            said = ", ".join(f"{name} {other}" for name, other in trusted.items())
-            found = Finding("jump", source, coin, f"{words}, but {said}; it is left out.")
+            values["others"] = held_to(price, trusted)
+            found = Finding("jumped_alone", source, coin, values)
             return Verdict(believed=False, findings=[found])
         if self._stands(source, coin, price, now_ms):
             return Verdict()
-        found = Finding("jump", source, coin, f"{words}; it is held back until a second look.")
+        found = Finding("jump_held", source, coin, values)
         return Verdict(believed=False, findings=[found])
 
     def _stands(self, source: str, coin: str, price: Decimal, now_ms: int) -> bool:
@@ -189,26 +189,15 @@ class PriceCheck:
         return self._agree(ordered[0], ordered[-1])
 
     def _apart(
-        self,
-        source: str,
-        coin: str,
-        price: Decimal,
-        others: Mapping[str, Decimal],
-        consequence: str = "",
+        self, source: str, coin: str, price: Decimal, others: Mapping[str, Decimal]
     ) -> list[Finding]:
-        """What to tell of those that the price is apart from; those in quarantine are told of."""
-        apart = {
-            name: other
-            for name, other in others.items()
-            if not self._agree(price, other) and (name, coin) not in self._quarantined
-        }
-        if not apart:
-            return []
-        said = ", ".join(
-            f"{name} {other} ({(price / other - 1) * 100:+.1f} %)" for name, other in apart.items()
-        )
-        message = f"{coin} is {price} at {source}, but {said}{consequence}."
-        return [Finding("deviation", source, coin, message)]
+        """What to tell of two that are apart, neither of them in quarantine."""
+        far = {name: other for name, other in others.items() if not self._agree(price, other)}
+        held = {name: other for name, other in far.items() if (name, coin) in self._candidates}
+        if held:
+            here = {source: price}
+            return [apart("apart", name, coin, other, here) for name, other in held.items()]
+        return [apart("apart", source, coin, price, far)] if far else []
 
 
 def _recent(believed: Seen | None, now_ms: int) -> Decimal | None:

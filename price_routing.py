@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from data_findings import Finding
 from database import Database
 from domain import Clock, Coin, Ticker
 from errors import SourceBadAnswer, SourceError
@@ -14,10 +15,9 @@ from latest_prices import KnownPrice, LatestPrices
 from market_sources import PriceSource, all_failed, venue_symbols
 from occasionally import Occasionally
 from price_age import StuckSource, without_old
-from price_check import Finding
 from repositories import coins
 from single_flight import SingleFlight
-from source_answers import UNKNOWN_SYMBOL
+from source_answers import UNKNOWN_SYMBOL, title
 from source_health import SourceMonitor
 from time_budget import TimeBudget
 
@@ -187,8 +187,7 @@ class PriceRouting:
         tickers, old = without_old(source.name, answer, self._clock)
         dropped = old + source.dropped_rows - dropped
         if dropped > 0:
-            words = f"{dropped} prices of {source.name} were old or not sound: left out."
-            self._tell([Finding("dropped", source.name, None, words)])
+            self._tell([Finding("dropped_prices", source.name, None, {"rows": dropped})])
         self._stuck[source.name].examine(
             source.name, tickers, self._wall_clock.now_ms(), self._clock.now_ms()
         )
@@ -220,7 +219,9 @@ def in_tethers(source: str, tickers: Mapping[str, Ticker], tether: str) -> dict[
     Raises SourceBadAnswer without it: dollars are not taken for tethers.
     """
     if tether not in tickers:
-        raise SourceBadAnswer(f"{source} has no price of {TETHER_SYMBOL} to tell dollars by.")
+        raise SourceBadAnswer(
+            f"{title(source)} has no price of {TETHER_SYMBOL} to tell dollars by."
+        )
     rate = tickers[tether].price
     return {
         name: ticker

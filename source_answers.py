@@ -32,6 +32,8 @@ Level = tuple[Decimal, Decimal]
 Bar = tuple[float, ...]  # time, open, high, low, close, volume
 ReadTicker = Callable[[Json, str], Ticker]
 
+_TITLES = {"binance": "Binance", "okx": "OKX", "coingecko": "CoinGecko"}
+
 # Codes of the errors that callers tell apart.
 UNKNOWN_SYMBOL = "unknown_symbol"
 GEO_BLOCKED = "geo_blocked"
@@ -40,6 +42,11 @@ BAD_KEY = "bad_key"
 
 LATEST_MS = 10**14  # the year 5138: a later time is no time in milliseconds
 NOT_A_NUMBER = float("nan")
+
+
+def title(source: str) -> str:
+    """A source's name in sentences, by that in results."""
+    return _TITLES.get(source, source)
 
 
 def is_time(value: Json) -> TypeGuard[int]:

@@ -51,6 +51,7 @@ class SourceHealth:
     state: str = "unused"
     breaker: BreakerState = BreakerState.CLOSED
     retry_at_ms: int | None = None
+    last_error_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class SourceRecord:
             self._health = replace(
                 self._health,
                 last_error=failure.message,
+                last_error_code=failure.code,
                 last_error_ms=now_ms,
                 state=trouble(failure),
             )
@@ -121,7 +123,7 @@ class SourceMonitor:
     """Puts questions to sources and remembers how they went. `wall_clock` stamps them.
 
     `on_change` is called when a source's state has changed, `on_down` with the name of one whose
-    breaker has opened and its last words.
+    breaker has opened and why.
     """
 
     def __init__(
@@ -130,7 +132,7 @@ class SourceMonitor:
         wall_clock: Clock,
         *,
         on_change: Callable[[], None] = lambda: None,
-        on_down: Callable[[str, str], None] = lambda name, words: None,
+        on_down: Callable[[str, SourceError], None] = lambda name, failure: None,
     ):
         self._records = {name: SourceRecord(name, wall_clock) for name in names}
         self._on_change = on_change
@@ -199,7 +201,8 @@ class SourceMonitor:
             return
         if before.breaker is BreakerState.CLOSED and after.breaker is not BreakerState.CLOSED:
             log.warning("%s is left alone: %s", after.name, after.last_error)
-            self._on_down(after.name, after.last_error or "")
+            if record.last_failure is not None:
+                self._on_down(after.name, record.last_failure)
         elif after.breaker is BreakerState.CLOSED and after.state != "up":
             log.warning("%s failed: %s", after.name, after.last_error)
         self._on_change()

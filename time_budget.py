@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from errors import SourceUnavailable
+from source_answers import title
 
 UNHURRIED_SECONDS = 30.0  # for whoever has named no budget: lists, checks, commands
 NOT_ASKED = "not_asked"  # the code of an error that says nothing about the source
@@ -103,9 +104,11 @@ class Askers:
         asking = patience()
         seconds = asking.seconds_left
         if seconds <= 0:
-            raise SourceUnavailable(f"There was no time left to ask {self._name}.", code=NOT_ASKED)
+            raise SourceUnavailable(
+                f"There was no time left to ask {title(self._name)}.", code=NOT_ASKED
+            )
         if not self._places.acquire(timeout=seconds):
-            raise SourceUnavailable(f"{self._name} has left too many questions unanswered.")
+            raise SourceUnavailable(f"{title(self._name)} has left too many questions unanswered.")
         coming: Future[Answer] = Future()
 
         def answer() -> None:
@@ -123,4 +126,6 @@ class Askers:
         except FutureTimeout:
             if coming.done():  # at the last moment, or it is the question's own time-out
                 return coming.result()
-            raise SourceUnavailable(f"{self._name} did not answer in {seconds:.1f} s.") from None
+            raise SourceUnavailable(
+                f"{title(self._name)} did not answer in {seconds:.1f} s."
+            ) from None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
-from routes.schemas import Query
+from routes.schemas import LARGEST_ID, Query
 from routes.services import services
 from source_report import SourceReport
 from stream_supervisor import StreamState
@@ -63,6 +63,7 @@ class SourceAnswer(BaseModel):
     last_success: str | None
     last_error: str | None
     last_error_at: str | None
+    last_error_code: str | None = Field(description="Why, as a stable word")
     error_rate: float = Field(ge=0, le=1, description="Of the last five minutes")
     latency_ms: LatencyAnswer | None
     budgets: list[BudgetAnswer]
@@ -80,7 +81,7 @@ class AlertsQuery(Query):
     """How many, newest first."""
 
     limit: int = Field(100, ge=1, description="500 at most")
-    before: int | None = Field(None, ge=1, description="Only those with a lower id")
+    before: int | None = Field(None, ge=1, le=LARGEST_ID, description="Only ids below this")
 
 
 class AlertAnswer(BaseModel):
@@ -92,6 +93,8 @@ class AlertAnswer(BaseModel):
     source: str
     coin: str | None
     message: str
+    code: str | None = Field(description="What `message` says, with `values`; null in old alerts")
+    values: dict[str, object]
 
 
 class Alerts(RootModel[list[AlertAnswer]]):
@@ -120,6 +123,7 @@ def get_data_alerts(query: AlertsQuery) -> Response:
             {
                 "id": alert.id, "time": iso_utc(alert.time_ms), "kind": alert.kind,
                 "source": alert.source, "coin": alert.coin, "message": alert.message,
+                "code": alert.code, "values": alert.values,
             }
             for alert in newest
         ]
@@ -136,6 +140,7 @@ def _source(report: SourceReport, stream: StreamState | None) -> dict[str, Any]:
         "last_success": shapes.time(health.last_success_ms),
         "last_error": health.last_error,
         "last_error_at": shapes.time(health.last_error_ms),
+        "last_error_code": health.last_error_code,
         "error_rate": round(report.error_rate, 4),
         "latency_ms": None
         if latency is None

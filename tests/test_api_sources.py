@@ -5,8 +5,10 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from price_check import Finding
+from data_findings import Finding
 from routes.services import EXTENSION, Services
+
+JUMP = {"price": 130.0, "before": 100.0, "percent": 30.0}
 
 
 def by_name(client: FlaskClient) -> dict[str, dict[str, Any]]:
@@ -44,32 +46,50 @@ def test_a_source_that_is_down_says_when_it_is_asked_again(offline_app: Flask):
     binance = by_name(client)["binance"]
     assert (binance["state"], binance["breaker"], binance["error_rate"]) == ("down", "open", 1)
     assert "cannot be reached" in binance["last_error"]
+    assert binance["last_error_code"] == "source_unavailable"
     assert binance["retry_at"] > binance["last_error_at"]
     alerts = client.get("/api/data-alerts").json
     assert {(alert["kind"], alert["source"]) for alert in alerts} == {
         ("source_down", "binance"), ("source_down", "okx"),
     }  # fmt: skip
+    assert {alert["values"]["reason"] for alert in alerts} == {"source_unavailable"}
 
 
 def test_alerts_come_newest_first_and_the_same_one_once(offline_app: Flask):
     client = offline_app.test_client()
     assert client.get("/api/data-alerts").json == []
     services: Services = offline_app.extensions[EXTENSION]
-    found = [Finding("jump", "binance", coin, f"{coin} jumped") for coin in ("BTC", "ETH", "BTC")]
+    found = [Finding("jump_held", "binance", coin, JUMP) for coin in ("BTC", "ETH", "BTC")]
     services.data_aggregator.alerts.tell(found)
     alerts = client.get("/api/data-alerts").json
-    assert [(alert["coin"], alert["message"]) for alert in alerts] == [
-        ("ETH", "ETH jumped"), ("BTC", "BTC jumped"),
-    ]  # fmt: skip
+    assert [(alert["coin"], alert["kind"]) for alert in alerts] == [
+        ("ETH", "jump"),
+        ("BTC", "jump"),
+    ]
+    assert (alerts[0]["code"], alerts[0]["values"]) == ("jump_held", JUMP)
+    assert alerts[0]["message"] == (
+        "Binance: ETH jumped by +30.0 %, from 100.0 to 130.0; it is held back until a second look."
+    )
     assert [a["coin"] for a in client.get("/api/data-alerts?limit=1").json] == ["ETH"]
     older = client.get(f"/api/data-alerts?before={alerts[0]['id']}").json
     assert [alert["coin"] for alert in older] == ["BTC"]
-    assert client.get("/api/data-alerts?limit=0").status_code == 400
+    for question in ("limit=0", "before=0", f"before={10**30}", "before=x"):
+        assert client.get(f"/api/data-alerts?{question}").status_code == 400, question
+
+
+def test_an_alert_of_an_earlier_version_has_its_sentence_alone(offline_app: Flask):
+    services: Services = offline_app.extensions[EXTENSION]
+    with services.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO data_alerts (time_ms, kind, source, message) VALUES (1, 'gap', 'okx', 'A')"
+        )
+    (alert,) = offline_app.test_client().get("/api/data-alerts").json
+    assert (alert["message"], alert["code"], alert["values"]) == ("A", None, {})
 
 
 def test_what_is_wrong_with_every_coin_is_told_by_some(offline_app: Flask):
     services: Services = offline_app.extensions[EXTENSION]
     services.data_aggregator.alerts.tell(
-        Finding("jump", "okx", f"COIN{number}", "it jumped") for number in range(100)
+        Finding("jump_held", "okx", f"COIN{number}", JUMP) for number in range(100)
     )
     assert len(offline_app.test_client().get("/api/data-alerts").json) == 20

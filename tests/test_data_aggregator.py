@@ -609,7 +609,9 @@ def test_a_source_is_unused_up_or_down(
     venue.failure = SourceUnavailable("out")
     prices_of(aggregator, "BTC")
     assert state() == "down"
-    assert aggregator.health()[0] == SourceHealth("binance", 5_000_000, "out", 5_060_000, "down")
+    assert aggregator.health()[0] == SourceHealth(
+        "binance", 5_000_000, "out", 5_060_000, "down", last_error_code="source_unavailable"
+    )
     wall.set(wall.now_ms() + 60_000)
     venue.failure = None
     prices_of(aggregator, "BTC")

@@ -14,8 +14,8 @@ from flask import Flask
 from test_binance_archive import START_MS, hourly_rows, row, write
 from test_kline_import import serving
 
-from backtest_worker import run_stored_backtest
 from backtest_request import BacktestRequest
+from backtest_worker import run_stored_backtest
 from domain import DAY_MS, HOUR_MS, Interval
 from errors import SourceUnavailable
 from kline_store import KlineStore

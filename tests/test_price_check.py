@@ -53,7 +53,7 @@ def test_two_that_are_apart_are_both_believed_and_told_of(market: Market):
     market.says("binance", "100")
     assert market.says("okx", "102.1")
     assert market.found == ["deviation"]
-    assert "okx" in market.verdict.findings[0].message
+    assert "OKX" in market.verdict.findings[0].message
     assert market.says("binance", "100")
     assert market.quarantined() == []
 
@@ -195,3 +195,26 @@ def test_bounds_can_be_set():
     assert market.says("okx", "109")
     assert market.found == []
     assert market.says("binance", "145", at=6)
+
+
+def test_a_deviation_is_told_of_the_one_that_left_the_others(market: Market):
+    market.says("binance", "100", at=0)
+    market.says("okx", "100", at=0)
+    assert not market.says("okx", "103", at=1)
+    assert [(found.code, found.source) for found in market.verdict.findings] == [
+        ("held_back", "okx")
+    ]
+    assert market.says("binance", "100", at=1.1)  # the honest one, which only sees it
+    (found,) = market.verdict.findings
+    assert (found.code, found.source) == ("apart", "okx")
+    assert found.message == "BTC is 103.0 at OKX, but Binance 100.0 (+3.0 %)."
+
+
+@pytest.mark.parametrize("order", [("okx", "binance"), ("binance", "okx")])
+def test_the_outlier_is_told_of_whoever_speaks_last(market: Market, order: tuple[str, str]):
+    market.says("coingecko", "103")
+    for source in order:
+        market.says(source, "100")
+    (found,) = market.verdict.findings
+    assert (found.code, found.source) == ("outlier", "coingecko")
+    assert {other["source"] for other in found.values["others"]} == {"binance", "okx"}

@@ -1,16 +1,9 @@
-/**
- * What was wrong with the data: deviations, jumps, gaps, dropped rows, sources that fell out.
- *
- * @typedef {object} Alert
- * @property {number} id
- * @property {string} time
- * @property {'deviation' | 'jump' | 'gap' | 'dropped' | 'source_down'} kind
- * @property {string | null} source
- * @property {string | null} coin
- * @property {string} message
- */
+/** What was wrong with the data: deviations, jumps, gaps, dropped rows, sources that fell out. */
+
+/** @typedef {import('./data-alert-words.js').Alert} Alert */
 
 import { get } from './api.js';
+import { alertText } from './data-alert-words.js';
 import { element } from './element.js';
 import { emptyState } from './failure.js';
 import { formatTime, NOTHING } from './format.js';
@@ -50,9 +43,9 @@ export function alertTable(container, { filter, exportButton }) {
     columns: [
       { key: 'time', label: t('Time'), value: ({ time }) => time, show: ({ time }) => formatTime(time, 'full'), className: () => 'tabular' },
       { key: 'kind', label: t('Kind of alert'), value: kindWord, show: (alert) => element('span', { class: KINDS[alert.kind]?.[1] ?? 'badge' }, kindWord(alert)) },
-      { key: 'source', label: t('Source'), value: ({ source }) => (source ? sourceName(source) : null), show: ({ source }) => (source ? sourceName(source) : NOTHING) },
+      { key: 'source', label: t('Source'), value: ({ source }) => sourceName(source) },
       { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: ({ coin }) => coin ?? NOTHING },
-      { key: 'message', label: t('What happened'), value: ({ message }) => message, className: () => 'wrap' },
+      { key: 'message', label: t('What happened'), value: alertText, show: (alert) => element('span', { title: alert.message }, alertText(alert)), className: () => 'wrap' },
     ],
   });
 

@@ -3,7 +3,7 @@
 import { element, replaceContent, setText } from './element.js';
 import { formatAge, formatNumber, formatPercent } from './format.js';
 import { t } from './i18n.js';
-import { agoText, breakerWord, retryText, secondsSince, sourceLight, sourceState, streamState } from './source-words.js';
+import { agoText, breakerWord, failureText, retryText, secondsSince, sourceLight, sourceState, streamState } from './source-words.js';
 import { sourceName, word } from './words.js';
 
 /** @typedef {import('./sources.js').Source} Source */
@@ -92,13 +92,15 @@ function sourceCard(name) {
  * @param {HTMLElement} node
  * @param {Source} source
  */
-function showProblem(node, { state, last_error: error, last_error_at: time }) {
+function showProblem(node, { state, last_error: error, last_error_at: time, last_error_code: code }) {
   const age = secondsSince(time ?? null);
   const isOver = state === 'up' || state === 'unused';
   node.hidden = !error || (isOver && (age === null || age > ERROR_TOLD_SECONDS));
   if (node.hidden) return;
   node.className = `notice ${isOver ? '' : state === 'limited' || state === 'quarantined' ? 'notice-warn' : 'notice-error'}`;
-  setText(node, age === null ? (error ?? '') : `${error} (${agoText(time)})`);
+  const words = failureText(code, error ?? '');
+  node.title = error ?? '';
+  setText(node, age === null ? words : `${words} (${agoText(time)})`);
 }
 
 /** @param {HTMLElement} container */

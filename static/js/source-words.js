@@ -1,7 +1,7 @@
 /** How a data source does, in words and as a light. */
 
 import { formatAge, formatNumber } from './format.js';
-import { t } from './i18n.js';
+import { locale, t } from './i18n.js';
 import { sourceName } from './words.js';
 
 /** @typedef {import('./sources.js').Source} Source */
@@ -32,6 +32,25 @@ const STREAMS = {
   down: ['error', t('Down')],
   off: ['unknown', t('Off')],
 };
+
+/** Why a source fails, by the code of its error. @type {Record<string, string>} */
+const REASONS = {
+  source_unavailable: t('It does not answer, or is out of order.'),
+  source_rate_limited: t('It asks for fewer questions.'),
+  source_banned: t('It has banned this address for a while.'),
+  geo_blocked: t('It does not serve this place.'),
+  source_bad_answer: t('Its answers are not sound.'),
+  source_refused: t('It refuses the questions.'),
+  bad_key: t('It refuses the API key.'),
+};
+
+/**
+ * Why a source fails: its own sentence, which is in English, or words for it in the page's language.
+ *
+ * @param {string | null | undefined} code
+ * @param {string} said
+ */
+export const failureText = (code, said) => (locale === 'en' ? said : (REASONS[code ?? ''] ?? said));
 
 /** @param {Source} source @returns {Light} */
 export const sourceLight = ({ state }) => STATES[state]?.[0] ?? 'unknown';
@@ -64,14 +83,14 @@ export function retryText({ retry_at: retryAt }) {
 
 /** All that fits into a tooltip. @param {Source} source */
 export function sourceStory(source) {
-  const { latency_ms: latency, stream, last_error: error } = source;
+  const { latency_ms: latency, stream, last_error: error, last_error_code: code } = source;
   const parts = [
     `${sourceName(source.name)}: ${sourceState(source)}`,
     retryText(source),
     t('last answer %(ago)s', { ago: agoText(source.last_success) }),
     latency ? t('half of the answers within %(time)s ms', { time: formatNumber(latency.p50) }) : '',
     stream ? t('stream: %(state)s', { state: streamState(source)[1] }) : '',
-    source.state === 'up' ? '' : (error ?? ''),
+    source.state === 'up' || !error ? '' : failureText(code, error),
   ];
   return parts.filter(Boolean).join(' · ');
 }

@@ -23,6 +23,7 @@
  * @property {string | null} last_success
  * @property {string | null} last_error
  * @property {string | null} last_error_at
+ * @property {string | null} last_error_code why, as a stable word
  * @property {number} error_rate 0 to 1, of the last five minutes
  * @property {{ p50: number, p99: number } | null} latency_ms
  * @property {Budget[]} budgets
