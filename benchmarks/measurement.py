@@ -43,6 +43,12 @@ SUBJECTS = (
         "backtesting-py",
     ),
 )
+# The same thousand combinations of averages (`combinations.py`), each with its final value, deepest
+# drawdown and trades: our engine run by run in one process, vectorbt all at once.
+SWEEPS = (
+    Subject("BacktestEngine, 1,000 runs", "subject_engine", "sweep", 2, ours=True),
+    Subject("vectorbt, 1,000 columns", "subject_vectorbt", "sweep", 2, "vectorbt"),
+)
 
 
 @dataclass(frozen=True, slots=True)

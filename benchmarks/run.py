@@ -6,17 +6,19 @@ Needs nothing but the application's own environment: peers are installed on the 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.environments import ROOT, peer_python
-from benchmarks.measurement import SUBJECTS, Measurement, measure
+from benchmarks.measurement import SUBJECTS, SWEEPS, Measurement, Subject, measure
 from benchmarks.prices import price_bars
 from benchmarks.tables import machine, page, table, versions
 
 LENGTHS = (8_760, 1_000_000)
+SWEEP_BARS = 8_760
 PAGE = ROOT / "docs" / "performance.md"
 
 
@@ -26,18 +28,19 @@ def main() -> None:
         peer_python(peer)
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        groups = [measure_all(bars, Path(folder)) for bars in LENGTHS]
+        groups = [measure_all(SUBJECTS, bars, Path(folder)) for bars in LENGTHS]
+        sweep = measure_all(SWEEPS, SWEEP_BARS, Path(folder))
     print(versions(groups[0]))
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(groups, datetime.now(UTC)), encoding="utf-8")
+    PAGE.write_text(page(groups, sweep, datetime.now(UTC)), encoding="utf-8")
     print(f"Written to {PAGE.relative_to(ROOT)}")
 
 
-def measure_all(bars: int, folder: Path) -> list[Measurement]:
-    """Every subject on the same `bars` bars, one after the other, and their table printed."""
+def measure_all(subjects: Sequence[Subject], bars: int, folder: Path) -> list[Measurement]:
+    """Every one of `subjects` on the same `bars` bars, one after the other, and their table printed."""
     prices = folder / f"{bars}.npy"
     np.save(prices, price_bars(bars))
-    measurements = [measure(subject, prices, bars) for subject in SUBJECTS]
+    measurements = [measure(subject, prices, bars) for subject in subjects]
     print(f"\n{bars:,} bars\n{table(measurements)}\n", flush=True)
     return measurements
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from backtest_report import build_report
 from backtesting import BacktestConfig, BacktestEngine, BacktestResult
+from benchmarks.combinations import moving_average_lengths
 from domain import MINUTE_MS, Interval, KlineSeries
 from paper_execution import ExecutionRules
+from performance import drawdown_series
 from strategies.moving_average_cross import MovingAverageCross
 
 COIN = "BTC"
@@ -39,19 +41,35 @@ def variants(
         initial_capital=Decimal(repr(rules["capital"])),
         rules=ExecutionRules(fee_rate=Decimal(repr(rules["fee"]))),
     )
-    params = {"fast": int(rules["fast"]), "slow": int(rules["slow"])}
 
-    def run() -> BacktestResult:
-        return BacktestEngine(MovingAverageCross((COIN,), params), config).run_backtest(history)
+    def run(fast: int, slow: int) -> BacktestResult:
+        trader = MovingAverageCross((COIN,), {"fast": fast, "slow": slow})
+        return BacktestEngine(trader, config).run_backtest(history)
+
+    def run_of_rules() -> BacktestResult:
+        return run(int(rules["fast"]), int(rules["slow"]))
 
     return {
-        "engine alone": lambda: _outcome(run()),
-        "with report": lambda: _outcome_with_report(run()),
+        "engine alone": lambda: _outcome(run_of_rules()),
+        "with report": lambda: _outcome_with_report(run_of_rules()),
+        "sweep": lambda: _outcome_of_sweep(
+            run(fast, slow) for fast, slow in moving_average_lengths()
+        ),
     }
 
 
 def _outcome(result: BacktestResult) -> dict[str, float]:
     return {"trades": len(result.entries) // 2, "final_value": float(result.equity[-1])}
+
+
+def _outcome_of_sweep(results: Iterable[BacktestResult]) -> dict[str, float]:
+    """All trades and the mean final value; the deepest drawdown of each run is found as well."""
+    trades, values, falls = 0, [], []
+    for result in results:
+        trades += len(result.entries) // 2
+        values.append(float(result.equity[-1]))
+        falls.append(float(np.max(drawdown_series(result.equity))))
+    return {"trades": trades, "final_value": float(np.mean(values))}
 
 
 def _outcome_with_report(result: BacktestResult) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import vectorbt as vbt
+from combinations import moving_average_lengths
 
 
 def versions() -> dict[str, str]:
@@ -48,13 +49,40 @@ def variants(
             freq="1min",
         )
 
-    return {"bare": lambda: _outcome(run()), "with stats()": lambda: _outcome_with_stats(run())}
+    def run_all() -> Any:
+        fasts, slows = zip(*moving_average_lengths(), strict=True)
+        fast = vbt.MA.run(close, list(fasts), short_name="fast", run_unique=True)
+        slow = vbt.MA.run(close, list(slows), short_name="slow", run_unique=True)
+        return vbt.Portfolio.from_signals(
+            close,
+            fast.ma_crossed_above(slow).vbt.signals.fshift(1),
+            fast.ma_crossed_below(slow).vbt.signals.fshift(1),
+            price=opened,
+            fees=rules["fee"],
+            init_cash=rules["capital"],
+            freq="1min",
+        )
+
+    return {
+        "bare": lambda: _outcome(run()),
+        "with stats()": lambda: _outcome_with_stats(run()),
+        "sweep": lambda: _outcome_of_sweep(run_all()),
+    }
 
 
 def _outcome(portfolio: Any) -> dict[str, float]:
     return {
         "trades": int(portfolio.trades.closed.count()),
         "final_value": float(portfolio.final_value()),
+    }
+
+
+def _outcome_of_sweep(portfolios: Any) -> dict[str, float]:
+    """All trades and the mean final value; the deepest drawdown of each column is found as well."""
+    portfolios.max_drawdown()
+    return {
+        "trades": int(portfolios.trades.closed.count().sum()),
+        "final_value": float(portfolios.final_value().mean()),
     }
 
 

@@ -84,7 +84,9 @@ def versions(measurements: Sequence[Measurement]) -> str:
     )
 
 
-def page(groups: Sequence[Sequence[Measurement]], when: datetime) -> str:
+def page(
+    groups: Sequence[Sequence[Measurement]], sweep: Sequence[Measurement], when: datetime
+) -> str:
     """docs/performance.md. `groups` holds the measurements of each length of history."""
     sections = "\n\n".join(f"## {group[0].bars:,} bars\n\n{table(group)}" for group in groups)
     return f"""# Performance
@@ -103,6 +105,13 @@ of {RULES["fee"]:.1%} a fill. All are given the same prices: a random walk from 
 drift wanders, so that the fees do not eat the account (`benchmarks/prices.py`).
 
 {sections}
+
+## A sweep: 1,000 combinations of averages on {sweep[0].bars:,} bars
+
+{table(sweep)}
+
+Final value, deepest drawdown and trades of each combination, in one process. *bars/s* counts the
+history once; *trades* are those of all runs, *final value* is their mean.
 
 ## How to read it
 

@@ -88,7 +88,7 @@ class TestTable:
 
     def test_the_page_names_date_versions_and_every_length(self):
         groups = [[measured("ours", 0.5, ours=True, bars=bars)] for bars in (1_000, 50_000)]
-        text = page(groups, datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
+        text = page(groups, groups[0], datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
         assert "2024-05-06 at 07:08 UTC" in text
         assert "- ours: numpy 2" in text
         assert "## 1,000 bars" in text
