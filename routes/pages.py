@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 from flask_babel import get_locale
 
 from errors import NotFound
-from repositories import backtests, models
+from repositories import backtests, models, sweeps
 from routes.services import services
 from version import VERSION
 
@@ -52,6 +52,19 @@ def backtest_result(backtest_id: int) -> str:
     """What came of one."""
     record = backtests.get(services().database.connection, backtest_id)
     return render_template("backtest_result.html", backtest_id=record.id)
+
+
+@blueprint.get("/backtest/compare")
+def compare_backtests() -> str:
+    """Backtests side by side; the address names them."""
+    return render_template("backtest_compare.html")
+
+
+@blueprint.get("/backtest/sweeps/<int:sweep_id>")
+def sweep(sweep_id: int) -> str:
+    """What came of a search over parameters."""
+    record = sweeps.get(services().database.connection, sweep_id)
+    return render_template("sweep.html", sweep_id=record.id)
 
 
 @blueprint.get("/models")

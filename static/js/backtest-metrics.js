@@ -97,6 +97,13 @@ function tradeFigures(summary) {
       value: formatMoney(summary['total_fees']),
       note: summary['total_funding'] ? t('funding %(money)s', { money: formatProfit(summary['total_funding']) }) : '',
     },
+    turnover: { value: formatNumber(summary['turnover'], 1), note: t('times the account') },
+    total_slippage: { value: formatMoney(summary['total_slippage']), note: t('beyond the fees') },
+    streaks: {
+      value: t('%(count)s won', { count: formatNumber(summary['longest_winning_streak']) }),
+      note: t('%(count)s lost', { count: formatNumber(summary['longest_losing_streak']) }),
+    },
+    sqn: { value: formatNumber(summary['sqn'], 2), note: t('ulcer index %(percent)s', { percent: formatPercent(summary['ulcer_index'], false) }) },
     exposure_percentage: {
       value: formatPercent(summary['exposure_percentage'], false),
       note: t('%(count)s liquidations', { count: formatNumber(summary['liquidations']) }),

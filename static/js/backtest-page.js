@@ -10,6 +10,8 @@ import { clearFieldErrors, invalidFields, showFieldErrors } from './fields.js';
 import { directionClass, formatNumber, formatPercent, formatTime } from './format.js';
 import { t } from './i18n.js';
 import { onStreamResumed, streamState, subscribe } from './stream.js';
+import { sweepForm } from './sweep-form.js';
+import { sweepList } from './sweep-runs.js';
 import { dataTable } from './table.js';
 import { throttle } from './throttle.js';
 import { toast, toastError } from './toast.js';
@@ -20,6 +22,7 @@ import { fromUrl } from './url-state.js';
 
 const POLL_MS = 2_000;
 const MOST_RUNS = 200;
+const MOST_COMPARED = 4;
 
 /** @type {Run[]} */
 let runs = [];
@@ -27,6 +30,8 @@ let runs = [];
 const traderNames = new Map();
 /** @type {Map<number, { node: HTMLElement, progress: ReturnType<typeof runProgressLine> }>} */
 const queue = new Map();
+/** Ticked to be compared. @type {Set<number>} */
+const compared = new Set();
 /** Asked for on this page: their end is told. @type {Set<number>} */
 const asked = new Set();
 
@@ -46,6 +51,7 @@ const history = dataTable(byId('history'), {
 function historyColumns() {
   const figure = (/** @type {string} */ key) => (/** @type {Run} */ { summary }) => summary?.[key] ?? null;
   return [
+    { key: 'compare', label: t('Compare'), show: compareBox },
     { key: 'id', label: '#', value: ({ id }) => id, show: ({ id }) => element('a', { href: `/backtest/${id}`, 'data-testid': 'open-backtest' }, `#${id}`) },
     { key: 'trader', label: t('Trader'), value: (run) => `${runName(run, traderNames)} · ${runCoins(run)}`, show: traderCell },
     { key: 'range', label: t('Range'), value: (run) => `${runRange(run)} · ${run.config['interval']}`, show: rangeCell, className: () => 'tabular' },
@@ -64,6 +70,29 @@ function historyColumns() {
     { key: 'created', label: t('Asked for'), value: ({ created_at: time }) => time, show: createdCell },
     { key: 'delete', label: t('Actions'), show: deleteButton, className: () => 'actions' },
   ];
+}
+
+/** @param {Run} run */
+function compareBox({ id, status }) {
+  if (status !== 'done') return '';
+  const box = element('input', { type: 'checkbox', 'aria-label': t('Compare backtest %(id)s', { id }), 'data-testid': 'compare-run' });
+  box.checked = compared.has(id);
+  box.addEventListener('change', () => {
+    if (box.checked) compared.add(id);
+    else compared.delete(id);
+    showComparison();
+  });
+  return box;
+}
+
+function showComparison() {
+  const full = compared.size >= MOST_COMPARED;
+  for (const box of /** @type {NodeListOf<HTMLInputElement>} */ (byId('history').querySelectorAll('[data-testid="compare-run"]'))) {
+    box.disabled = full && !box.checked;
+  }
+  const link = byId('compare-chosen');
+  link.hidden = compared.size < 2;
+  link.setAttribute('href', `/backtest/compare?ids=${[...compared].join(',')}`);
 }
 
 /** @param {Run} run */
@@ -112,6 +141,8 @@ async function readRuns() {
 
 function showRuns() {
   history.update(runs.filter((run) => !isUnfinished(run)));
+  for (const id of compared) if (!runs.some((run) => run.id === id)) compared.delete(id);
+  showComparison();
   const unfinished = runs.filter(isUnfinished);
   const kept = new Set(unfinished.map(({ id }) => id));
   for (const [id, { node }] of queue) {
@@ -183,15 +214,59 @@ async function showForm() {
     for (const { key, name } of choices.traders) traderNames.set(key, t(name));
     const parts = backtestForm(choices, start);
     const problem = element('div', { class: 'notice notice-error', role: 'alert', hidden: true, 'data-testid': 'form-error' });
+    const sweep = sweepForm();
     const run = element('button', { type: 'submit', class: 'button button-primary', 'data-testid': 'run-backtest' }, t('Run backtest'));
-    const form = element('form', { class: 'form', novalidate: true }, ...parts.nodes, element('div', { class: 'backtest-actions' }, problem, run));
+    const form = element('form', { class: 'form', novalidate: true }, ...parts.nodes, sweep.node, element('div', { class: 'backtest-actions' }, problem, run));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       submit(form, parts.request, problem, run);
     });
+    const showAxes = () => sweep.show(chosenTrader(choices, parts.request()));
+    form.addEventListener('change', (event) => {
+      if (['trader', 'model_id'].includes(/** @type {HTMLInputElement} */ (event.target).name)) showAxes();
+    });
+    form.querySelector('[data-testid="who-strategy"]')?.addEventListener('click', showAxes);
+    form.querySelector('[data-testid="who-model"]')?.addEventListener('click', showAxes);
+    sweep.start.addEventListener('click', () => startSweep(form, () => ({ run: parts.request(), ...sweep.request() }), problem, sweep.start));
+    showAxes();
     replaceContent(container, form);
   } catch (error) {
     showFailure(container, error, showForm);
+  }
+}
+
+/**
+ * Whose parameters a search may vary; none of a trader that asks a language model.
+ *
+ * @param {import('./backtest-form.js').Choices} choices
+ * @param {Record<string, any>} request
+ */
+function chosenTrader({ traders, models }, request) {
+  const key = request['trader'] ?? models.find(({ id }) => id === request['model_id'])?.trader;
+  return traders.find((trader) => trader.key === key && key !== 'ai') ?? null;
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {() => Record<string, unknown>} request
+ * @param {HTMLElement} problem
+ * @param {HTMLButtonElement} button
+ */
+async function startSweep(form, request, problem, button) {
+  problem.hidden = true;
+  const wrong = invalidFields(form);
+  if (Object.keys(wrong).length) return showWrong(form, wrong, problem);
+  clearFieldErrors(form);
+  button.disabled = true;
+  try {
+    const { id } = await post('/api/backtests/sweep', request());
+    location.assign(`/backtest/sweeps/${id}`);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const fields = Object.entries(error.fields).map(([name, reason]) => [name.replace(/^run\./, ''), reason]);
+    showWrong(form, Object.fromEntries(fields), problem, error.message);
+  } finally {
+    button.disabled = false;
   }
 }
 
@@ -273,3 +348,4 @@ async function showHistory() {
 
 await showForm();
 await showHistory();
+await sweepList(traderNames).read().catch(toastError);

@@ -13,6 +13,7 @@ import { confirmed } from './dialog.js';
 import { byId, element, replaceContent, setText } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { formatNumber } from './format.js';
+import { showHistogram } from './histogram.js';
 import { t } from './i18n.js';
 import { lineChart } from './line-chart.js';
 import { onStreamResumed, streamState, subscribe } from './stream.js';
@@ -114,6 +115,7 @@ function showReport(run, name) {
   replaceContent(state);
   byId('report').hidden = false;
   byId('export-run').hidden = false;
+  byId('compare-run').hidden = false;
   replaceContent(byId('warnings'), ...report['warnings'].map((/** @type {string} */ warning) => element('li', { class: 'notice notice-warn' }, warning)));
   showMetrics(report['summary']);
   backtestCurves().show(report['account_values']);
@@ -129,11 +131,20 @@ function showReport(run, name) {
  */
 function showTables(config, report, name) {
   showMonthlyReturns(byId('monthly'), report['monthly_returns']);
+  showDistribution(report['trades']);
   showPerCoin(byId('per-coin'), report['per_coin']);
   showDrawdowns(byId('drawdowns'), report['drawdowns']);
   showRefusals(byId('refusals'), report['refusals']);
   showConfig(byId('config'), config, name);
   showCandlesUsed(byId('candles'), byId('provenance'), report['data']);
+}
+
+/** @param {readonly { return_percentage: number }[]} trades */
+function showDistribution(trades) {
+  const container = byId('distribution');
+  if (!trades.length) return replaceContent(container, element('p', { class: 'muted' }, t('This run closed no trade.')));
+  const returns = trades.map(({ return_percentage: percent }) => percent);
+  showHistogram(container, returns, { label: t('Returns of the trades'), format: (percent) => `${formatNumber(percent, 1)} %` });
 }
 
 /**

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from e2e.conftest import OpenPage
+from e2e.conftest import OpenPage, watch
 from e2e.steps import column, eventually, expect_drawn, expect_live, hover_marker
 
 pytestmark = pytest.mark.e2e
@@ -53,7 +53,7 @@ def test_a_run_is_asked_for_watched_and_read(backtest: Page):
     open_finished(backtest)
     expect(backtest.get_by_test_id("run-name")).to_have_text("Random (monkey)")
     cards = backtest.get_by_test_id("backtest-metrics").locator(".metric-value")
-    expect(cards).to_have_count(16)
+    expect(cards).to_have_count(20)
     for text in cards.all_inner_texts():
         assert re.search(r"\d", text), text
     expect_drawn(backtest, backtest.get_by_test_id("equity-chart").locator("canvas"))
@@ -122,6 +122,26 @@ def test_a_result_is_exported(result: Page):
     with result.expect_download() as download:
         result.get_by_test_id("download-json").click()
     assert '"report"' in Path(download.value.path()).read_text("utf-8")
+    expect(result.get_by_test_id("histogram")).to_be_visible()
+
+
+def test_the_exported_page_opens_alone(result: Page, browser: Browser, tmp_path: Path):
+    with result.expect_download() as download:
+        result.get_by_test_id("download-html").click()
+    download.value.save_as(tmp_path / "backtest.html")
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    troubles: list[str] = []
+    watch(page, troubles, set())
+    page.goto((tmp_path / "backtest.html").as_uri())
+    expect(page.get_by_role("heading", name="ma_cross")).to_be_visible()
+    expect(page.locator("svg[role=img]")).to_have_count(3)
+    expect(page.locator("tbody tr").first).to_be_visible()
+    assert (
+        page.locator(".card").first.evaluate("node => getComputedStyle(node).borderRadius") == "8px"
+    )
+    context.close()
+    assert troubles == []
 
 
 def test_wrong_dates_are_named_at_their_fields(backtest: Page, allowed_statuses: set[int]):
@@ -191,3 +211,60 @@ def test_the_same_run_again_is_answered_at_once_and_deleted_with_a_confirmation(
     row.get_by_role("button", name="Delete").click()
     question.get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
+
+
+def test_parameters_are_searched_and_the_best_is_opened(backtest: Page, allowed_statuses: set[int]):
+    allowed_statuses.add(400)
+    fill(backtest, trader="ma_cross", start_date="2024-04-01", end_date="2024-04-30")
+    backtest.get_by_test_id("open-sweep-form").click()
+    backtest.get_by_test_id("range-weight-low").fill("0.5")
+    backtest.get_by_test_id("range-weight-high").fill("1")
+    backtest.get_by_test_id("start-sweep").click()
+    expect(backtest.get_by_test_id("error-ranges.weight")).to_have_text("needs a step")
+    backtest.get_by_test_id("range-weight-step").fill("0.5")
+    for part, value in {"low": "5", "high": "15", "step": "5"}.items():
+        backtest.get_by_test_id(f"range-fast-{part}").fill(value)
+    fill(backtest, fit_days="14", score_days="7")
+    backtest.get_by_test_id("start-sweep").click()
+    expect(backtest.get_by_test_id("sweep-result")).to_be_visible()
+    rows = backtest.get_by_test_id("sweep-rows-row")
+    expect(rows).to_have_count(6)
+    expect(backtest.get_by_test_id("walk-windows-row")).to_have_count(3)
+    places = backtest.get_by_test_id("sweep-heat-map").get_by_role("button")
+    expect(places).to_have_count(6)
+    places.first.click()
+    expect(backtest.get_by_test_id("map-detail")).to_contain_text("Deflated Sharpe")
+    sharpe = [float(text) for text in column(backtest, "sweep-rows", "Sharpe")]
+    assert sharpe == sorted(sharpe, reverse=True)
+    best = column(backtest, "sweep-rows", "Return")[0]
+    backtest.get_by_test_id("run-combination").first.click()
+    expect(backtest.get_by_test_id("metric-return_percentage")).to_have_text(best)
+
+
+def test_backtests_are_compared(backtest: Page):
+    for fast in (4, 6):
+        answer = backtest.request.post(
+            "/api/backtest/run",
+            data={
+                "trader": "ma_cross", "params": {"fast": fast, "slow": 18}, "coins": ["BTC"],
+                "start_date": "2024-04-01", "end_date": "2024-04-30", "wait": True,
+            },
+        )  # fmt: skip
+        assert answer.ok
+    backtest.reload()
+    expect_live(backtest)
+    boxes = backtest.get_by_test_id("compare-run")
+    link = backtest.get_by_test_id("compare-chosen")
+    boxes.nth(0).check()
+    expect(link).to_be_hidden()
+    boxes.nth(1).check()
+    link.click()
+    table = backtest.get_by_test_id("compare-table")
+    expect(table.get_by_role("columnheader")).to_have_count(3)
+    expect(backtest.get_by_test_id("compare-sharpe").locator("td")).to_have_count(2)
+    expect(table.get_by_role("row", name="fast 6 4")).to_be_visible()
+    expect_drawn(backtest, backtest.get_by_test_id("compare-chart").locator("canvas"))
+    table.get_by_role("button", name="Leave out").first.click()
+    expect(table.get_by_role("columnheader")).to_have_count(2)
+    backtest.get_by_test_id("compare-add").select_option(index=1)
+    expect(table.get_by_role("columnheader")).to_have_count(3)
