@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -140,6 +141,8 @@ def get_coverage(query: CoverageQuery) -> Response:
 def sync(body: NewSync) -> tuple[dict[str, Any], int]:
     """Fetch what is missing of a range, in the background."""
     app = services()
+    if not _names(body.coins):
+        raise InvalidInput("No coin is named.", fields={"coins": "name at least one"})
     end_ms = app.clock.now_ms() if body.end is None else body.end
     if end_ms <= body.start:
         raise InvalidInput("end must be after start.", fields={"end": "must be after start"})
@@ -208,5 +211,8 @@ def _coverage_of(store: KlineStore, coin: Coin, key: KlineKey) -> list[dict[str,
 def _named(symbols: list[str]) -> list[Coin]:
     """The coins, each once. Raises NotFound."""
     connection = services().database.connection
-    names = [name.strip().upper() for name in symbols if name.strip()]
-    return [coins.get(connection, name) for name in dict.fromkeys(names)]
+    return [coins.get(connection, name) for name in dict.fromkeys(_names(symbols))]
+
+
+def _names(symbols: Iterable[str]) -> list[str]:
+    return [name.strip().upper() for name in symbols if name.strip()]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel
 
-from domain import Coin, Interval
+from domain import Coin, Interval, KlineSeries
 from errors import InvalidInput, SourceError
+from kline_archive import joined
+from kline_indicators import KINDS, Wanted, indicator_columns, wanted_indicators, warm_up_bars
 from kline_routing import KlineAnswer
 from repositories import coins
 from routes import shapes
@@ -68,6 +72,9 @@ class KlinesQuery(Query):
     start: TimeInput | None = Field(None, description="First open time: ms or ISO 8601")
     end: TimeInput | None = Field(None, description="Open times before this: ms or ISO 8601")
     include_open: bool = Field(False, description="With the bar that is still forming")
+    indicators: str | None = Field(
+        None, max_length=400, description=f"By commas, of {', '.join(KINDS)}; ema_50 is of 50 bars"
+    )
 
 
 class KlineRow(BaseModel):
@@ -79,6 +86,9 @@ class KlineRow(BaseModel):
     low: float
     close: float
     volume: float
+    indicators: dict[str, float | None] | None = Field(
+        None, description="Where asked for; null where there are too few bars before"
+    )
 
 
 class Klines(RootModel[list[KlineRow]]):
@@ -149,6 +159,7 @@ def get_klines(path: SymbolPath, query: KlinesQuery) -> Response:
     app = services()
     if query.start is not None and query.end is not None and query.end <= query.start:
         raise InvalidInput("end must be after start.", fields={"end": "must be after start"})
+    wanted = [] if query.indicators is None else wanted_indicators(query.indicators)
     answer = app.data_aggregator.get_klines(
         path.symbol,
         query.interval,
@@ -157,16 +168,37 @@ def get_klines(path: SymbolPath, query: KlinesQuery) -> Response:
         limit=min(query.limit, MOST_BARS),
         include_open=query.include_open,
     )
-    return _kline_answer(answer)
+    columns = _indicators(path.symbol, answer.series, wanted)
+    return _kline_answer(answer, columns)
 
 
-def _kline_answer(answer: KlineAnswer) -> Response:
+def _indicators(
+    symbol: str, series: KlineSeries, wanted: Sequence[Wanted]
+) -> dict[str, list[float | None]]:
+    """Their values at each bar, from the bars before the first one too. Raises SourceError."""
+    if not wanted or not len(series):
+        return {}
+    before = services().data_aggregator.get_klines(
+        symbol, series.interval, end_ms=int(series.open_time[0]), limit=warm_up_bars(wanted)
+    )
+    whole = joined([before.series], series)
+    return {
+        name: [value if math.isfinite(value) else None for value in column[-len(series) :].tolist()]
+        for name, column in indicator_columns(whole, wanted).items()
+    }
+
+
+def _kline_answer(answer: KlineAnswer, indicators: Mapping[str, list[float | None]]) -> Response:
     series = answer.series
     columns = (
         series.open_time, series.open, series.high, series.low, series.close, series.volume
     )  # fmt: skip
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    response = jsonify([dict(zip(KLINE_FIELDS, row, strict=True)) for row in rows])
+    candles = [dict[str, Any](zip(KLINE_FIELDS, row, strict=True)) for row in rows]
+    if indicators:
+        for candle, values in zip(candles, zip(*indicators.values(), strict=True), strict=True):
+            candle["indicators"] = dict(zip(indicators, values, strict=True))
+    response = jsonify(candles)
     response.headers["X-Data-Source"] = series.source
     response.headers["X-Data-Stale"] = str(int(answer.stale))
     if len(series):

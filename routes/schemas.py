@@ -20,6 +20,8 @@ Identifier = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 
 def _time(value: object) -> object:
     """Milliseconds of a time given as milliseconds or as ISO 8601."""
+    if isinstance(value, bool):
+        raise ValueError("must be milliseconds or an ISO 8601 time")
     if not isinstance(value, str):
         return value
     try:

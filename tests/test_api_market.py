@@ -145,3 +145,40 @@ def test_without_a_source_what_is_stored_comes_as_stale_and_nothing_is_made_up(
     assert (nothing.status_code, nothing.json["code"]) == (503, "source_unavailable")
     prices = client.get("/api/market/prices?coins=BTC")
     assert (prices.status_code, prices.json["code"]) == (503, "source_unavailable")
+
+
+def test_candles_with_indicators(client: FlaskClient):
+    asked = "sma_5,ema_9,rsi,macd,bollinger_10,atr,adx,stochastic,vwap,volume_ratio"
+    rows = candles(client, f"BTC?interval=1h&limit=30&indicators={asked}")
+    assert len(rows) == 30
+    closes = [row["close"] for row in rows]
+    values = rows[-1]["indicators"]
+    assert values["sma_5"] == pytest.approx(sum(closes[-5:]) / 5)
+    assert values["bollinger_10_middle"] == pytest.approx(sum(closes[-10:]) / 10)
+    assert values["macd_histogram"] == pytest.approx(values["macd"] - values["macd_signal"])
+    assert {"rsi", "atr", "adx", "stochastic_k", "stochastic_d", "vwap", "volume_ratio"} <= set(
+        values
+    )
+    assert all(value is not None for row in rows for value in row["indicators"].values())
+    # The value at a bar does not depend on how many are asked for.
+    (last,) = candles(client, f"BTC?interval=1h&limit=1&indicators={asked}")
+    assert last["indicators"] == values
+    assert "indicators" not in candles(client, "BTC?limit=1")[0]
+
+
+def test_indicators_are_null_where_a_listing_is_too_young(client: FlaskClient):
+    (first,) = candles(client, "BTC?interval=1w&start=0&limit=1&indicators=sma_3,macd")
+    assert set(first["indicators"].values()) == {None}
+
+
+NO_INDICATORS = [
+    "", "nope", "sma_0", "sma_1", "ema_201", "macd_9", "sma_-5", "sma,,", "sma_5.5", "%27;--", "%00",
+    ",".join(f"sma_{length}" for length in range(2, 20)), "x" * 401,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("indicators", NO_INDICATORS)
+def test_what_is_no_indicator_is_refused(client: FlaskClient, indicators: str):
+    response = client.get(f"/api/klines/BTC?indicators={indicators}")
+    assert (response.status_code, response.json["code"]) == (400, "invalid_input")
+    assert set(response.json["fields"]) == {"indicators"}

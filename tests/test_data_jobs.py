@@ -128,7 +128,8 @@ def test_a_sync_without_a_source_fails_and_says_why(offline_app: Flask):
 def test_a_sync_of_nothing_or_too_much_is_refused(client: FlaskClient):
     late, now = iso_utc(SIMULATED_NOW_MS + DAY_MS), iso_utc(SIMULATED_NOW_MS - 1000)
     for change, status in (
-        ({"coins": []}, 400), ({"coins": ["NOSUCH"]}, 404), ({"interval": "1M"}, 400),
+        ({"coins": []}, 400), ({"coins": [" "]}, 400), ({"start": True}, 400),
+        ({"coins": ["NOSUCH"]}, 404), ({"interval": "1M"}, 400),
         ({"start": "yesterday"}, 400), ({"start": late}, 400), ({"end": "2024-05-01"}, 400),
         ({"start": 0, "interval": "1m"}, 400), ({"more": 1}, 400), ({"start": now}, 400),
     ):  # fmt: skip
