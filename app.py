@@ -11,6 +11,7 @@ from flask_babel import Babel
 from flask_openapi3 import Info, OpenAPI
 
 import cli
+import routes.backtest_costs
 import routes.backtests
 import routes.coin_groups
 import routes.coins
