@@ -3,7 +3,8 @@
 A try is repeated after time-outs, 429 and server errors, with growing pauses or the one that the
 provider asks for, as long as the decision's patience lasts. Where the provider takes no
 `json_schema` the next form of output is tried, and the one it took is remembered for good. Every
-try is a call of the budget, and before every try it is asked whether calls may be made.
+try is a call of the budget, and before every try it is asked whether calls may be made. It is asked
+while an answer is waited for as well: one that is no longer wanted is not waited for, and is spent.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import logging
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -25,7 +28,7 @@ from errors import TradingSystemError
 from llm_client import LLMAnswer, LLMClient, LLMError, Message, Question, QuestionRefused
 from llm_usage import Usage, estimated_tokens
 from repositories import conversations
-from repositories.conversations import FinishedConversation, NewConversation
+from repositories.conversations import INTERRUPTED, FinishedConversation, NewConversation
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -37,7 +40,7 @@ UNUSED = frozenset(
         "llm_redirect", "llm_address_refused",
     )
 )  # fmt: skip
-WATCH_SECONDS = 0.1  # how often a pause looks whether calls may still be made
+WATCH_SECONDS = 0.1  # how often whoever waits looks whether calls may still be made
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +201,12 @@ class LLMCalls:
         )
         started = time.monotonic()
         try:
-            answer = self._client.ask(question)
+            answer = self._answer(question)
         except LLMError as error:
             self._books.finish(row, _failed(error, started))
+            raise
+        except CallsHalted as halted:
+            self._books.finish(row, _given_up(halted, started))
             raise
         except BaseException:
             self._books.finish(row, FinishedConversation("error", error_code="internal_error"))
@@ -213,6 +219,20 @@ class LLMCalls:
             ),
         )  # fmt: skip
         return RecordedAnswer(row, answer)
+
+    def _answer(self, question: Question) -> LLMAnswer:
+        """The answer. Raises LLMError, and CallsHalted as soon as calls may not be made any more.
+
+        The question is put by a thread of its own, which may outlive the one that waits for it.
+        """
+        answered: Future[LLMAnswer] = Future()
+        threading.Thread(
+            target=_settle, args=(answered, self._client, question), name="llm-call", daemon=True
+        ).start()
+        while not wait([answered], WATCH_SECONDS).done:
+            if not self._may_call():
+                raise CallsHalted("Calls to LLMs were stopped before the answer came.")
+        return answered.result()
 
     def _described(
         self, messages: Sequence[Message], purpose: str, mode: OutputMode
@@ -259,6 +279,22 @@ class LLMCalls:
         until = time.monotonic() + pause
         while (left := until - time.monotonic()) > 0 and self._may_call():
             time.sleep(min(left, WATCH_SECONDS))
+
+
+def _settle(answered: Future[LLMAnswer], client: LLMClient, question: Question) -> None:
+    """Put the question; whatever becomes of it is told to whoever waits."""
+    try:
+        answered.set_result(client.ask(question))
+    except BaseException as error:
+        answered.set_exception(error)
+
+
+def _given_up(halted: CallsHalted, started: float) -> FinishedConversation:
+    """The provider may have answered all the same: what was reserved stays spent."""
+    return FinishedConversation(
+        INTERRUPTED, latency_ms=_milliseconds_since(started), error_code=INTERRUPTED,
+        error=halted.message,
+    )  # fmt: skip
 
 
 def _failed(error: LLMError, started: float) -> FinishedConversation:

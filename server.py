@@ -34,6 +34,7 @@ def serve(app: Flask) -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         services.events.close()  # the server waits for its answers, and a page's stream has no end
+        services.desk.stop_calls()  # nor are those of LLMs waited for
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, end)

@@ -30,6 +30,7 @@ from domain import DAY_MS, HOUR_MS, Decisions, Portfolio, Side, Signal
 from errors import InvalidInput
 from exchange_simulator.llm_answers import BOLD, SimulatedAnswer
 from exchange_simulator.server import SimulatorServer
+from llm_budget import ASSUMED_OUTPUT_TOKENS
 from llm_client import LLMError
 from repositories import conversations, models
 from repositories.conversations import Conversation
@@ -443,6 +444,27 @@ def test_an_answer_that_comes_after_the_stop_enters_nothing(
     allowed = iter([True, False])
     assert decide(desk.trader(may_call=lambda: next(allowed))) == {}
     assert recorded(desk)[0].answer == LONG
+
+
+def test_an_answer_that_is_waited_for_when_calls_stop_is_given_up_and_spent(
+    desk: LlmDesk, simulator: SimulatorServer
+) -> None:
+    simulator.faults.switch_on("llm", "slow", seconds=5)
+
+    def stop() -> None:
+        desk.halted = True
+
+    threading.Timer(0.2, stop).start()
+    started = time.monotonic()
+    assert decide(desk.trader(retries=3)) == {}
+    assert time.monotonic() - started < 1
+    (row,) = recorded(desk)
+    assert (row.status, row.answer) == ("interrupted", "")
+    spent = conversations.spent_on_day(
+        desk.database.connection, desk.model.id, desk.wall_clock.now_ms()
+    )
+    assert spent.calls == 1
+    assert spent.tokens > ASSUMED_OUTPUT_TOKENS
 
 
 def test_a_pause_between_calls_ends_with_the_stop(
