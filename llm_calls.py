@@ -285,7 +285,7 @@ def _settle(answered: Future[LLMAnswer], client: LLMClient, question: Question) 
     """Put the question; whatever becomes of it is told to whoever waits."""
     try:
         answered.set_result(client.ask(question))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
         answered.set_exception(error)
 
 

@@ -11,12 +11,14 @@ from flask_babel import get_locale
 
 from errors import NotFound
 from repositories import backtests, models, sweeps
+from routes.schemas import LARGEST_ID
 from routes.services import services
 from version import VERSION
 
 blueprint = Blueprint("pages", __name__)
 
 LOCALES = ("en", "zh")
+ROW_ID = f"int(max={LARGEST_ID})"  # what the database can be asked for
 
 
 @blueprint.app_context_processor
@@ -47,7 +49,7 @@ def backtest() -> str:
     return render_template("backtest.html")
 
 
-@blueprint.get("/backtest/<int:backtest_id>")
+@blueprint.get(f"/backtest/<{ROW_ID}:backtest_id>")
 def backtest_result(backtest_id: int) -> str:
     """What came of one."""
     record = backtests.get(services().database.connection, backtest_id)
@@ -60,7 +62,7 @@ def compare_backtests() -> str:
     return render_template("backtest_compare.html")
 
 
-@blueprint.get("/backtest/sweeps/<int:sweep_id>")
+@blueprint.get(f"/backtest/sweeps/<{ROW_ID}:sweep_id>")
 def sweep(sweep_id: int) -> str:
     """What came of a search over parameters."""
     record = sweeps.get(services().database.connection, sweep_id)
@@ -73,7 +75,7 @@ def model_list() -> str:
     return render_template("models.html")
 
 
-@blueprint.get("/models/<int:model_id>")
+@blueprint.get(f"/models/<{ROW_ID}:model_id>")
 def model(model_id: int) -> str:
     """One model."""
     found = models.get_current(services().database.connection, model_id)
@@ -92,7 +94,7 @@ def market_data() -> str:
     return render_template("data.html")
 
 
-@blueprint.get("/models/<int:model_id>/coins")
+@blueprint.get(f"/models/<{ROW_ID}:model_id>/coins")
 def model_pool(model_id: int) -> str:
     """A model's pool."""
     found = models.get_current(services().database.connection, model_id)

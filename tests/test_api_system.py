@@ -146,7 +146,7 @@ def test_a_page_that_does_not_exist_is_a_page_and_an_address_of_the_api_is_json(
     page = client.get("/nowhere", headers={"Accept": "text/html"})
     assert (page.status_code, page.mimetype) == (404, "text/html")
     assert client.get("/api/nowhere").json["code"] == "not_found"
-    for path in ("/models/99", "/backtest/99"):
+    for path in ("/models/99", "/backtest/99", f"/models/{2**63}", f"/models/{2**63}/coins"):
         assert client.get(path, headers={"Accept": "text/html"}).status_code == 404
 
 
