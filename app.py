@@ -33,6 +33,7 @@ from api_address import AddressRule
 from backtest_jobs import BacktestJobs
 from backtest_worker import LlmAccess
 from binance_fetcher import BinanceDataFetcher, weight_limiter
+from call_texts import forget_old_texts
 from clock import SteadyClock, SystemClock
 from coin_discovery import CoinDiscovery
 from config import Config
@@ -70,6 +71,7 @@ LISTINGS_EVERY_MINUTES = 60
 RANKS_EVERY_MINUTES = 360
 PRICES_COMPARED_EVERY_SECONDS = 30.0
 CACHE_CLEANED_EVERY_MINUTES = 60
+CALL_TEXTS_FORGOTTEN_EVERY_MINUTES = 60
 COINS_IN_USE_SYNCED_EVERY_MINUTES = 15
 LIBRARIES_THAT_LOG = (
     "apscheduler", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "urllib3", "waitress",
@@ -161,6 +163,10 @@ def build_services(config: Config, clock: Clock) -> Services:
     loop.every(LISTINGS_EVERY_MINUTES, "listings", data_aggregator.venues.refresh)
     loop.every(RANKS_EVERY_MINUTES, "ranking", discovery.refresh_ranks)
     loop.every(CACHE_CLEANED_EVERY_MINUTES, "cache", cache.clean)
+    loop.every(
+        CALL_TEXTS_FORGOTTEN_EVERY_MINUTES, "texts of calls",
+        lambda: forget_old_texts(database, settings, clock),
+    )  # fmt: skip
     kline_store = KlineStore(database)
     kline_sync = KlineSync(database, data_aggregator)
     loop.every(COINS_IN_USE_SYNCED_EVERY_MINUTES, "candles", kline_sync.sync_coins_in_use)

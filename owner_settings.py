@@ -25,6 +25,10 @@ class OwnerSettings(BaseModel):
         0.0, ge=0, le=1000, description="Slippage of paper fills in basis points"
     )
 
+    llm_text_days: int = Field(
+        90, ge=1, le=36_500, description="Days that texts of calls to LLMs are kept"
+    )
+
     @property
     def exact_fee_rate(self) -> Decimal:
         """The fee rate as it was written."""

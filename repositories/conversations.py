@@ -2,14 +2,16 @@
 
 Rows that were sent carry `sent_at` (wall clock) and count for the budget of the UTC day they were
 sent on; what they have used is known when they are finished, and is what they reserved until then.
+Long texts are stored compressed, and are None once they have been forgotten.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +21,7 @@ from llm_usage import Usage
 
 SENT = "sent"
 INTERRUPTED = "interrupted"
+SHORTEST_COMPRESSED = 200  # characters; what is shorter would hardly become smaller
 LONGEST_CALL_MS = HOUR_MS  # whatever is open for longer belongs to a process that died
 
 
@@ -33,8 +36,8 @@ class NewConversation:
     provider: str
     model_name: str
     template_version: str
-    system_prompt: str
-    prompt: str
+    system_prompt: str | None
+    prompt: str | None
     attempt: int = 1
     purpose: str = "decide"
     output_mode: str = "plain"
@@ -107,8 +110,9 @@ def add_sent(connection: sqlite3.Connection, new: NewConversation, wall_ms: int)
 def add_unsent(
     connection: sqlite3.Connection, new: NewConversation, status: str, code: str, why: str
 ) -> int:
-    """Write down that a call is not made, and why; its id."""
-    return _add(connection, new, status, None, code, why)
+    """Write down that a call is not made, and why; its id. What was not sent has no texts."""
+    unsent = replace(new, system_prompt=None, prompt=None)
+    return _add(connection, unsent, status, None, code, why)
 
 
 def finish(
@@ -121,7 +125,8 @@ def finish(
         "prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, reasoning_tokens = ?, "
         "usage_estimated = ?, cost = ?, latency_ms = ?, error_code = ?, error = ? WHERE id = ?",
         (
-            done.status, done.answer, done.reasoning or None, done.finish_reason or None,
+            done.status, _stored(done.answer), _stored(done.reasoning or None),
+            done.finish_reason or None,
             None if usage is None else usage.input, None if usage is None else usage.output,
             None if usage is None else usage.cached, None if usage is None else usage.reasoning,
             int(usage is not None and usage.estimated),
@@ -221,6 +226,16 @@ def total_costs(connection: sqlite3.Connection, since_ms: int = 0) -> dict[int, 
     return costs
 
 
+def forget_texts(connection: sqlite3.Connection, before_ms: int, most: int) -> int:
+    """Forget what at most `most` calls before a market time said and were told; of how many."""
+    return connection.execute(
+        "UPDATE conversations SET system_prompt = NULL, prompt = NULL, answer = NULL, "
+        "reasoning = NULL WHERE id IN (SELECT id FROM conversations WHERE prompt IS NOT NULL "
+        "AND template_version IS NOT NULL AND timestamp < ? LIMIT ?)",
+        (before_ms, most),
+    ).rowcount
+
+
 # -------------------------------------------------------------------------------- output modes
 
 
@@ -256,13 +271,24 @@ def _add(
         f"VALUES ({', '.join('?' * 18)})",
         (
             new.model_id, new.budget_model_id, new.cycle_id, new.timestamp, new.provider,
-            new.model_name, new.template_version, new.system_prompt, new.prompt, new.attempt,
-            new.purpose, new.output_mode, new.reserved_tokens, f"{new.reserved_cost:f}", status,
+            new.model_name, new.template_version, _stored(new.system_prompt), _stored(new.prompt),
+            new.attempt, new.purpose, new.output_mode, new.reserved_tokens, f"{new.reserved_cost:f}", status,
             sent_at, error_code, error,
         ),
     )  # fmt: skip
     assert cursor.lastrowid is not None  # an INSERT has just succeeded
     return cursor.lastrowid
+
+
+def _stored(text: str | None) -> str | bytes | None:
+    if text is None or len(text) < SHORTEST_COMPRESSED:
+        return text
+    return zlib.compress(text.encode())
+
+
+def _text(stored: str | bytes | None) -> str | None:
+    """Rows of before are not compressed."""
+    return zlib.decompress(stored).decode() if isinstance(stored, bytes) else stored
 
 
 def _conversation(row: sqlite3.Row) -> Conversation:
@@ -277,10 +303,10 @@ def _conversation(row: sqlite3.Row) -> Conversation:
         provider=row["provider"],
         model_name=row["model_name"],
         template_version=row["template_version"],
-        system_prompt=row["system_prompt"],
-        prompt=row["prompt"],
-        answer=row["answer"],
-        reasoning=row["reasoning"],
+        system_prompt=_text(row["system_prompt"]),
+        prompt=_text(row["prompt"]),
+        answer=_text(row["answer"]),
+        reasoning=_text(row["reasoning"]),
         output_mode=row["output_mode"],
         finish_reason=row["finish_reason"],
         input_tokens=row["prompt_tokens"],

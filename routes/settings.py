@@ -26,6 +26,7 @@ class SettingsChanges(Body):
     trading_fee_rate: float | None = Field(None, ge=0, le=0.1)
     trading_frequency_minutes: int | None = Field(None, ge=1, le=10_080)
     slippage_bps: float | None = Field(None, ge=0, le=1000)
+    llm_text_days: int | None = Field(None, ge=1, le=36_500)
 
 
 @blueprint.get("/settings", responses={200: OwnerSettings})

@@ -307,8 +307,11 @@ function callFacts(call) {
 }
 
 /** @param {any} call */
-function callTexts({ system_prompt, prompt, answer, reasoning }) {
+function callTexts({ system_prompt, prompt, answer, reasoning, template_version, status }) {
+  const unsent = status === 'budget' || status === 'halted';
+  const forgotten = template_version && prompt === null && !unsent;
   return [
+    forgotten ? element('p', { class: 'muted' }, t('What was asked and answered is no longer kept.')) : null,
     system_prompt ? text(t('System prompt, as sent'), sections(system_prompt), system_prompt, 'call-system') : null,
     prompt ? text(t('Prompt, as sent'), sections(prompt), prompt, 'call-prompt') : null,
     reasoning ? text(t('Reasoning'), said(reasoning), reasoning, 'call-reasoning') : null,
