@@ -253,12 +253,13 @@ class LLMClients:
 
 def _text(value: Any) -> str:
     """A text, or the texts of a list of parts, as some gateways send them."""
-    if isinstance(value, str):
-        return value
     if isinstance(value, list):
         parts = (part.get("text") if isinstance(part, dict) else part for part in value)
-        return "".join(part for part in parts if isinstance(part, str))
-    return ""
+        value = "".join(part for part in parts if isinstance(part, str))
+    if not isinstance(value, str):
+        return ""
+    # JSON can spell halves of characters, which can be neither stored nor sent on.
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _message_of(error: openai.APIStatusError) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
 
 from ai_params import AI_TRADER, read_params
 from clock import SystemClock
@@ -35,6 +35,7 @@ from routes.schemas import (
     Portfolio,
     Risk,
     Trade,
+    one_line,
 )
 from routes.services import services
 from routes.traders import check_trader, trader_name
@@ -52,7 +53,11 @@ DEFAULT_COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 MOST_COINS = 500
 WHAT_MAKES_A_TRADER = {"trader", "params", "provider_id", "model_name"}
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(one_line),
+]
 Symbols = Annotated[list[str], Field(max_length=MOST_COINS)]
 Capital = Annotated[Decimal, Field(ge=1, le=Decimal("1e12"), allow_inf_nan=False)]
 Minutes = Annotated[int, Field(ge=1, le=10_080)]

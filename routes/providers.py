@@ -18,7 +18,7 @@ from provider_questions import list_models, try_model
 from repositories import providers
 from repositories.providers import Provider
 from routes.json_errors import ERROR_ANSWERS
-from routes.schemas import Body, Created, Identifier, Message
+from routes.schemas import Body, Created, Identifier, Message, one_line
 from routes.services import services
 from timestamps import iso_utc
 from trading_halt import check_not_halted
@@ -37,12 +37,6 @@ SHORTEST_KEY_SHOWN = 12  # of a shorter one, its last characters would be too mu
 ISO_DAY = r"^\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?$"
 
 
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has characters that cannot be shown")
-    return text
-
-
 def _fits_a_header(key: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise ValueError("has characters that no key has")
@@ -52,7 +46,7 @@ def _fits_a_header(key: str) -> str:
 ProviderName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
 ]
 ApiUrl = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ADDRESS)
@@ -65,7 +59,7 @@ ApiKey = Annotated[
 ModelName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
 ]
 ModelNames = Annotated[list[ModelName], Field(max_length=MOST_MODELS)]
 Price = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=6)]

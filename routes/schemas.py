@@ -52,6 +52,13 @@ Risk = Annotated[
 ]
 
 
+def one_line(text: str) -> str:
+    """`text`, which can be shown in one line. Raises ValueError."""
+    if not text.isprintable():
+        raise ValueError("has characters that cannot be shown")
+    return text
+
+
 class Query(BaseModel):
     """Base of queries; a parameter that no route reads is ignored."""
 

@@ -164,6 +164,12 @@ def test_a_model_that_cannot_be_is_refused_and_not_made(
     assert client.get("/api/models").json == []
 
 
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "\x00", "\u202eevil", "x" * 101])
+def test_a_name_can_be_shown_in_one_line(client: FlaskClient, name: str):
+    response = client.post("/api/models", json={"name": name, "trader": "random"})
+    assert (response.status_code, list(response.json["fields"])) == (400, ["name"])
+
+
 def test_a_name_belongs_to_one_model(client: FlaskClient):
     add(client)
     other = add(client, name="Other")

@@ -112,6 +112,12 @@ def test_a_refusal_is_an_answer_of_its_own(simulator: SimulatorServer) -> None:
     assert answer.refusal.startswith("I'm sorry")
 
 
+def test_halves_of_characters_do_not_stand_in_an_answer(simulator: SimulatorServer) -> None:
+    simulator.llm.say(SimulatedAnswer("\ud800 \ud83e\udd80 x", reasoning="\udfff"))
+    answer = client_at(simulator.llm_url).ask(question())
+    assert (answer.text, answer.reasoning) == ("\ufffd 🦀 x", "\ufffd")
+
+
 def test_an_answer_that_was_cut_by_its_length_says_so(simulator: SimulatorServer) -> None:
     simulator.llm.say('{"decisions": []}')
     simulator.faults.switch_on("llm", "length")
