@@ -2,7 +2,9 @@
 
 import { accountValues } from './account-values.js';
 import { get } from './api.js';
+import { barChart } from './category-chart.js';
 import { seriesToken } from './chart-theme.js';
+import { decisionsTable } from './decisions.js';
 import { distributionRing } from './distribution.js';
 import { acceptInput, byId, element, replaceContent } from './element.js';
 import { emptyState, showFailure } from './failure.js';
@@ -21,6 +23,7 @@ const REFRESH_ANYWAY_MS = 60_000;
 const AGES_MS = 5_000;
 const RING_MS = 2_000;
 const TRADES_SHOWN = 20;
+const DECISIONS_SHOWN = 20;
 
 /** @type {any[]} */
 let models = [];
@@ -41,6 +44,11 @@ const trades = tradesTable(byId('trades'), {
   exportButton: byId('export-trades'),
   most: TRADES_SHOWN,
 });
+const decisions = decisionsTable(byId('decisions'), {
+  filter: byId('filter-decisions'),
+  exportButton: byId('export-decisions'),
+  most: DECISIONS_SHOWN,
+});
 const leaderboard = leaderboardTable(byId('leaderboard'), byId('export-leaderboard'));
 const values = accountValues(byId('account-value'), {
   windowButtons: byId('account-value-window'),
@@ -54,6 +62,8 @@ const values = accountValues(byId('account-value'), {
 });
 /** @type {ReturnType<typeof distributionRing> | null} */
 let ring = null;
+/** @type {ReturnType<typeof barChart> | null} */
+let bars = null;
 
 /**
  * Runs one part of the page; where it fails, it says so in its own place.
@@ -120,21 +130,43 @@ const showPortfolio = oncePerFrame(() => {
 
 const showRing = throttle(() => {
   if (!portfolio) return;
+  const now = portfolioNow(portfolio);
   ring ??= distributionRing(byId('distribution'));
-  ring.update(portfolioNow(portfolio));
+  ring.update(now);
+  showCoinPerformance(now.positions);
 }, RING_MS);
 
-async function loadTrades() {
+/** What the open positions in each coin have gained or lost, the best first. @param {import('./positions.js').Position[]} open */
+function showCoinPerformance(open) {
+  byId('performance-card').hidden = open.length === 0;
+  /** @type {Map<string, number>} */
+  const gains = new Map();
+  for (const { coin, unrealized_pnl: gain } of open) gains.set(coin, (gains.get(coin) ?? 0) + gain);
+  bars ??= barChart(byId('performance'), { label: t('Coin performance') });
+  bars.update([...gains].sort(([, one], [, other]) => other - one).map(([name, value]) => ({ name, value })));
+}
+
+/**
+ * Rows of the models that are shown.
+ *
+ * @param {string} route
+ * @param {Record<string, string | number>} query
+ * @param {{ replace: (rows: any[]) => void }} table
+ */
+async function loadLog(route, query, table) {
   const asked = chosenModel;
   const chosen = models.filter(({ id }) => asked === null || id === asked);
   const answers = await Promise.all(
     chosen.map(async ({ id, name }) => {
-      const rows = await get(`/api/models/${id}/trades`, { limit: TRADES_SHOWN });
+      const rows = await get(`/api/models/${id}/${route}`, query);
       return rows.map((/** @type {object} */ row) => ({ ...row, model_id: id, model_name: name }));
     }),
   );
-  if (asked === chosenModel) trades.replace(answers.flat());
+  if (asked === chosenModel) table.replace(answers.flat());
 }
+
+const loadTrades = () => loadLog('trades', { limit: TRADES_SHOWN }, trades);
+const loadDecisions = () => loadLog('conversations', { limit: DECISIONS_SHOWN, texts: 'false' }, decisions);
 
 async function loadLeaderboard() {
   const standings = await get('/api/leaderboard');
@@ -158,7 +190,7 @@ async function loadChosen() {
   if (chosenModel !== null) link.href = `/models/${chosenModel}`;
   values.load(chosenModel);
   loadFigures();
-  await shown('trades', loadTrades);
+  await Promise.all([shown('trades', loadTrades), shown('decisions', loadDecisions)]);
 }
 
 async function start() {
@@ -182,12 +214,15 @@ onPrices(() => {
   showRing();
 });
 const loadFiguresSoon = throttle(loadFigures, REFRESH_MS);
+const loadDecisionsSoon = throttle(() => shown('decisions', loadDecisions), REFRESH_MS);
 subscribe('trade', (trade) => {
   if (chosenModel === null || trade.model_id === chosenModel) trades.add([trade]);
   loadFiguresSoon();
 });
 subscribe('cycle', ({ status }) => {
-  if (status !== 'running') loadFiguresSoon();
+  if (status === 'running') return;
+  loadFiguresSoon();
+  loadDecisionsSoon();
 });
 onStreamResumed(start);
 setInterval(() => {

@@ -195,7 +195,7 @@ function fillsTable(coin, fills) {
     fills.map((fill) => [
       element(
         'a',
-        { href: `/charts?coin=${encodeURIComponent(coin)}&models=${fill.model_id}`, 'data-testid': 'fill-link' },
+        { href: `/models/${fill.model_id}?trade=${fill.id}`, 'data-testid': 'fill-link' },
         `#${fill.id}`,
       ),
       formatTime(fill.timestamp, 'full'),

@@ -1,5 +1,5 @@
 /**
- * The table of a model's decisions: what it said, what became of it and what risk changed.
+ * The table of decisions: what a model said, what became of it and what risk changed.
  *
  * @typedef {object} DecisionRow
  * @property {number} id
@@ -11,6 +11,8 @@
  * @property {'executed' | 'adjusted' | 'refused' | 'held'} outcome
  * @property {string | null} reason why it was refused or cut
  * @property {string[]} changes the limits that cut it
+ * @property {number} [model_id] in a table of several models
+ * @property {string} [model_name]
  */
 
 import { openButton } from './calls-table.js';
@@ -19,7 +21,7 @@ import { element } from './element.js';
 import { emptyState } from './failure.js';
 import { formatMoney, formatPercent, formatQuantity, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
-import { coinLink } from './positions.js';
+import { coinLink, modelLink } from './positions.js';
 import { dataTable } from './table.js';
 import { longText } from './trades.js';
 import { word } from './words.js';
@@ -32,16 +34,28 @@ const SIGNAL_BADGES = {
   hold: 'muted',
 };
 
-/** @type {import('./table.js').Column<DecisionRow>[]} */
-const columns = [
-  {
-    key: 'time',
-    label: t('Time'),
-    value: ({ timestamp }) => timestamp,
-    show: ({ timestamp }) =>
-      element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
-    className: () => 'muted tabular',
-  },
+/** @typedef {import('./table.js').Column<DecisionRow>} DecisionColumn */
+
+/** @type {DecisionColumn} */
+const timeColumn = {
+  key: 'time',
+  label: t('Time'),
+  value: ({ timestamp }) => timestamp,
+  show: ({ timestamp }) =>
+    element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
+  className: () => 'muted tabular',
+};
+
+/** @type {DecisionColumn} */
+const modelColumn = {
+  key: 'model',
+  label: t('Model'),
+  value: ({ model_name }) => model_name,
+  show: ({ model_id, model_name }) => modelLink(model_id, model_name),
+};
+
+/** @type {DecisionColumn[]} */
+const decisionColumns = [
   { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: ({ coin }) => coinLink(coin) },
   {
     key: 'signal',
@@ -107,9 +121,10 @@ const percentOf = (share) =>
 
 /**
  * @param {HTMLElement} container
- * @param {{ modelId: number, filter: HTMLInputElement, exportButton: HTMLElement }} options
+ * @param {{ modelId?: number, filter: HTMLInputElement, exportButton: HTMLElement, most?: number }} options
+ *   without `modelId` the rows tell their models; at most so many rows are kept
  */
-export function decisionsTable(container, { modelId, filter, exportButton }) {
+export function decisionsTable(container, { modelId, filter, exportButton, most = Infinity }) {
   /** @type {Map<number, DecisionRow>} */
   let known = new Map();
   const table = dataTable(container, {
@@ -119,23 +134,31 @@ export function decisionsTable(container, { modelId, filter, exportButton }) {
     fileName: 'decisions',
     filter,
     exportButton,
-    columns,
+    columns: modelId === undefined ? [timeColumn, modelColumn, ...decisionColumns] : [timeColumn, ...decisionColumns],
     keyOf: ({ id }) => id,
     empty: () => emptyState(t('No decisions yet. Run a cycle now, or wait for the next one.')),
   });
   container.addEventListener('click', (event) => {
     const button = /** @type {HTMLElement} */ (event.target).closest('button[data-open]');
     const row = known.get(Number(/** @type {HTMLElement | null} */ (button?.closest('tr'))?.dataset['key']));
-    if (button && row) openCycle(modelId, row.cycle_id, row.id);
+    if (button && row) openCycle(modelId ?? Number(row.model_id), row.cycle_id, row.id);
   });
+
+  /** A decision never changes, so one that is known stays. @param {readonly DecisionRow[]} rows */
+  function add(rows) {
+    const all = [...known.values(), ...rows.filter(({ id }) => !known.has(id))];
+    all.sort((one, other) => other.id - one.id);
+    known = new Map(all.slice(0, most).map((row) => [row.id, row]));
+    table.update([...known.values()]);
+  }
+
   return {
-    /** A decision never changes, so one that is known stays. @param {readonly DecisionRow[]} rows */
-    add(rows) {
-      const all = [...known.values(), ...rows.filter(({ id }) => !known.has(id))].sort(
-        (one, other) => other.id - one.id,
-      );
-      known = new Map(all.map((row) => [row.id, row]));
-      table.update(all);
+    add,
+    /** @param {readonly DecisionRow[]} rows */
+    replace(rows) {
+      const before = known;
+      known = new Map();
+      add(rows.map((row) => before.get(row.id) ?? row));
     },
     oldest: () => [...known.values()].at(-1),
   };

@@ -20,13 +20,16 @@ import { onStreamResumed, subscribe } from './stream.js';
 import { oncePerFrame, throttle } from './throttle.js';
 import { toastError } from './toast.js';
 import { tradesTable } from './trades.js';
+import { fromUrl } from './url-state.js';
 
 const REFRESH_MS = 2_000;
 const REFRESH_ANYWAY_MS = 60_000;
 const AGES_MS = 5_000;
 const ROWS_A_PAGE = 50;
+const MOST_PAGES_FOR_A_TRADE = 20;
 
 const modelId = Number(byId('model').dataset['modelId']);
+const wantedTrade = Number(fromUrl('trade')) || null;
 const path = `/api/models/${modelId}`;
 
 /** @type {any} */
@@ -45,6 +48,7 @@ const trades = tradesTable(byId('trades'), {
   withModel: false,
   filter: byId('filter-trades'),
   exportButton: byId('export-trades'),
+  marked: wantedTrade ?? undefined,
 });
 const decisions = decisionsTable(byId('decisions'), {
   modelId,
@@ -148,6 +152,16 @@ async function loadRows(name, before) {
 /** @type {Set<string>} the tables of which the oldest row is shown */
 const seenAll = new Set();
 
+/** The trade that the address names comes into view, if it is not too old. */
+async function showWantedTrade() {
+  for (let page = 0; page < MOST_PAGES_FOR_A_TRADE; page += 1) {
+    await loadRows('trades', trades.oldest()?.id);
+    const row = byId('trades').querySelector(`tr[data-key="${wantedTrade}"]`);
+    if (row) return row.scrollIntoView({ block: 'center' });
+    if (seenAll.has('trades')) return;
+  }
+}
+
 /** @param {Log} name */
 function listenForOlder(name) {
   byId(`older-${name}`).addEventListener('click', async () => {
@@ -173,6 +187,7 @@ async function start() {
     byId('overview').hidden = false;
     values.load(modelId);
     loadFigures();
+    if (wantedTrade) shown('trades', showWantedTrade);
     await fetchPrices(model.coins);
   } catch (error) {
     byId('overview').hidden = model === null;

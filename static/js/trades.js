@@ -39,9 +39,10 @@ const LONGEST_LINE = 60;
 
 /**
  * @param {HTMLElement} container
- * @param {{ withModel: boolean, filter: HTMLInputElement, exportButton: HTMLElement, most?: number }} options at most so many rows are kept
+ * @param {{ withModel: boolean, filter: HTMLInputElement, exportButton: HTMLElement, most?: number, marked?: number }} options
+ *   at most so many rows are kept; `marked` is the trade that stands out
  */
-export function tradesTable(container, { withModel, filter, exportButton, most = Infinity }) {
+export function tradesTable(container, { withModel, filter, exportButton, most = Infinity, marked }) {
   /** @type {Map<number, Trade>} */
   let known = new Map();
   const table = dataTable(container, {
@@ -53,6 +54,7 @@ export function tradesTable(container, { withModel, filter, exportButton, most =
     exportButton,
     columns: withModel ? [timeColumn, modelColumn, ...tradeColumns] : [timeColumn, ...tradeColumns],
     keyOf: ({ id }) => id,
+    rowClass: ({ id }) => (id === marked ? 'row-marked' : ''),
     empty: () => emptyState(t('No trades yet. A model trades when its cycle decides to.')),
   });
 

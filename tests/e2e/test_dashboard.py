@@ -38,6 +38,22 @@ def test_charts_are_drawn(dashboard: Page):
     expect_drawn(dashboard, dashboard.get_by_test_id("distribution-chart").locator("canvas"))
 
 
+def test_the_latest_decisions_of_all_models_say_why_and_open(dashboard: Page):
+    eventually(dashboard, lambda: len(set(column(dashboard, "decisions", "Model"))) > 2)
+    assert any(len(text) > 10 for text in column(dashboard, "decisions", "Justification"))
+    row = dashboard.get_by_test_id("decisions-row").filter(has_text="LLM with advice").first
+    row.get_by_test_id("open-details").click()
+    opened = dashboard.get_by_test_id("decision-dialog")
+    expect(opened.get_by_test_id("call-answer")).to_be_visible()
+    opened.get_by_test_id("decision-close").click()
+    dashboard.get_by_label("Model", exact=True).select_option("Random monkey")
+    eventually(dashboard, lambda: set(column(dashboard, "decisions", "Model")) == {"Random monkey"})
+
+
+def test_coins_that_are_held_have_bars_of_their_profit(dashboard: Page):
+    expect_drawn(dashboard, dashboard.get_by_test_id("performance-chart").locator("canvas"))
+
+
 def test_one_model_is_picked_and_stays_in_the_address(dashboard: Page):
     expect(dashboard.get_by_test_id("model-link")).to_be_hidden()
     dashboard.get_by_label("Model", exact=True).select_option("Random monkey")

@@ -150,6 +150,14 @@ def test_from_a_provider_to_a_decision_with_all_its_parts(
     expect(opened.get_by_test_id("call-reasoning").locator("pre")).to_be_visible()
     opened.get_by_test_id("decision-close").click()
 
+    page.get_by_test_id("decisions-row").last.get_by_test_id("open-details").click()
+    number = opened.get_by_test_id("fill-link").inner_text().removeprefix("#")
+    opened.get_by_test_id("fill-link").click()
+    expect(page).to_have_url(re.compile(rf"\?trade={number}$"))
+    expect_live(page)
+    marked = page.locator(f"tr.row-marked[data-key='{number}']")
+    expect(marked).to_be_in_viewport()
+
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert len(heard) > 20
     assert [text for text in (*heard, page.content()) if KEY in text] == []
