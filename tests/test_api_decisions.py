@@ -18,6 +18,7 @@ from app import create_app
 from config import Config
 from exchange_simulator.llm_answers import SimulatedAnswer
 from exchange_simulator.server import SimulatorServer
+from repositories import conversations
 from routes.services import EXTENSION, Services
 
 KEY = "planted-key-0123456789-zzzz"
@@ -310,6 +311,9 @@ def test_a_planted_key_is_nowhere(
     assert "DEBUG" in caplog.text
     assert KEY not in caplog.text
     assert KEY not in json.dumps([q.body for q in simulator.llm.asked])
+    calls = conversations.list_conversations(services.database.connection, model_id, limit=100)
+    assert len(calls) > 3  # their texts are compressed in the file
+    assert KEY not in repr(calls)
     for file in files_of(services.config.DATABASE_PATH):
         assert KEY.encode() not in file.read_bytes(), file.name
 
@@ -320,7 +324,7 @@ def readable_paths(client: FlaskClient, model_id: int) -> list[str]:
     cycle = client.get(f"/api/models/{model_id}/calls").json[0]
     filled = {
         "model_id": model_id, "cycle_id": cycle["cycle_id"], "call_id": cycle["id"], "coin_id": 1,
-        "symbol": "BTC", "backtest_id": 1, "group_id": 1,
+        "symbol": "BTC", "backtest_id": 1, "group_id": 1, "sweep_id": 1,
     }  # fmt: skip
     api = [path for path, verbs in document["paths"].items() if "get" in verbs]
     pages = [
