@@ -234,9 +234,11 @@ def add_model(services: Services, number: int) -> int:
 @contextmanager
 def fault_arena(folder: Path, poll_seconds: float = 1.0) -> Iterator[FaultArena]:
     """An arena that trades on prices that are polled every so often beside the streams."""
-    restless_trader.make_known()
     clock = JumpingClock()
-    with SimulatorServer(GeneratedMarket(seed=7), clock) as exchange:
+    with (
+        restless_trader.known(),
+        SimulatorServer(GeneratedMarket(seed=7), clock) as exchange,
+    ):
         config = Config(
             DATABASE_PATH=folder / "arena.db",
             PRICE_POLL_SECONDS=poll_seconds,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, cast
 
@@ -31,6 +33,12 @@ class RestlessTrader(RuleTrader):
         }
 
 
-def make_known() -> None:
-    """Let models of this process name it as their trader."""
-    cast(dict[str, Any], registry())[RestlessTrader.key] = RestlessTrader
+@contextmanager
+def known() -> Iterator[None]:
+    """Models of this process may name it as their trader meanwhile."""
+    traders = cast(dict[str, Any], registry())
+    traders[RestlessTrader.key] = RestlessTrader
+    try:
+        yield
+    finally:
+        del traders[RestlessTrader.key]
