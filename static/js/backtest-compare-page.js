@@ -2,6 +2,7 @@
 
 import { get } from './api.js';
 import { runCoins, runName, runRange } from './backtest-runs.js';
+import { paramTitle } from './backtest-terms.js';
 import { byId, element, replaceContent } from './element.js';
 import { emptyState, showFailure } from './failure.js';
 import { select } from './fields.js';
@@ -50,6 +51,23 @@ const FIGURES = [
   { key: 'total_slippage', label: t('Slippage'), show: formatMoney, better: -1 },
   { key: 'total_funding', label: t('Funding paid'), show: formatMoney, better: -1 },
 ];
+
+const SAID_ABOVE = new Set(['params', 'coins', 'start_date', 'end_date', 'interval']);
+/** @type {Record<string, string>} */
+const TERMS = {
+  trader: t('Trader'),
+  decide_every: t('Decides every'),
+  initial_capital: t('Initial capital'),
+  trade_fee_rate: t('Fee'),
+  slippage_bps: t('Slippage (basis points)'),
+  fill: t('Decisions fill at'),
+  risk: t('Risk profile'),
+  lot_rounding: t('Lot rounding'),
+  liquidation: t('Liquidation'),
+  funding: t('Funding'),
+  warmup_bars: t('Warm-up bars'),
+  source: t('Source'),
+};
 
 const chart = lineChart(byId('compare-chart'), { label: t('Account value over its start, in percent'), formatValue: percent, formatAxis: (value) => `${Math.round(value)}%` });
 
@@ -124,10 +142,14 @@ function showFigures(runs, names) {
       'th',
       { scope: 'col', class: 'number' },
       element('a', { href: `/backtest/${run.id}` }, title(run, names)),
-      element('span', { class: 'cell-note' }, `${runCoins(run)} · ${runRange(run)} · ${run.config['interval']}`),
       element('button', { type: 'button', class: 'link-button', 'aria-label': t('Leave out backtest %(id)s', { id: run.id }), onclick: () => goTo(wanted().filter((id) => id !== run.id)) }, t('Leave out')),
     ),
   );
+  const what = [
+    textRow(t('Coins'), runs.map(runCoins)),
+    textRow(t('Range'), runs.map(runRange)),
+    textRow(t('Interval'), runs.map(({ config }) => config['interval'])),
+  ];
   const rows = FIGURES.map((figure) => figureRow(figure, runs));
   const different = configRows(runs);
   replaceContent(
@@ -139,7 +161,7 @@ function showFigures(runs, names) {
         'table',
         { class: 'table table-pinned compare-table', 'aria-label': t('Figures side by side'), 'data-testid': 'compare-table' },
         element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, t('Figure')), ...head)),
-        element('tbody', {}, ...rows, ...different),
+        element('tbody', {}, ...what, ...rows, ...different),
       ),
     ),
   );
@@ -159,15 +181,23 @@ function figureRow({ key, label, show: write, better }, runs) {
 
 /** What the runs were run with, where they differ. @param {Run[]} runs */
 function configRows(runs) {
-  const terms = runs.map(({ config }) => ({ ...config, ...config['params'], params: undefined }));
-  const names = [...new Set(terms.flatMap((term) => Object.keys(term)))];
+  const terms = runs.map(({ config }) => ({ ...config, ...config['params'] }));
+  const names = [...new Set(terms.flatMap((term) => Object.keys(term)))].filter((name) => !SAID_ABOVE.has(name));
   const text = (/** @type {unknown} */ value) => (value === null || value === undefined ? NOTHING : typeof value === 'object' ? JSON.stringify(value) : String(value));
   return names.flatMap((name) => {
     const values = terms.map((term) => text(/** @type {Record<string, unknown>} */ (term)[name]));
     if (new Set(values).size < 2) return [];
-    const cells = values.map((value) => element('td', { class: 'number', title: value }, value.length > 40 ? `${value.slice(0, 40)}…` : value));
-    return [element('tr', {}, element('th', { scope: 'row' }, element('code', {}, name)), ...cells)];
+    return [textRow(TERMS[name] ?? t(paramTitle(name)), values)];
   });
+}
+
+/**
+ * @param {string} label
+ * @param {readonly string[]} values
+ */
+function textRow(label, values) {
+  const cells = values.map((value) => element('td', { class: 'number', title: value }, value.length > 40 ? `${value.slice(0, 40)}…` : value));
+  return element('tr', {}, element('th', { scope: 'row' }, label), ...cells);
 }
 
 await show();

@@ -41,7 +41,7 @@ const yesNo = (value) => (value ? t('on') : t('off'));
 const decisionTime = (config) => formatHours((config['decide_every'] * intervalLength(config['interval'])) / 3_600_000);
 
 /** A parameter's name as the strategies' schemas title it: `allow_short` is Allow Short. @param {string} name */
-const paramTitle = (name) => name.split('_').map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join(' ');
+export const paramTitle = (name) => name.split('_').map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join(' ');
 
 /** @param {unknown} value a script is counted, not shown */
 function paramText(value) {

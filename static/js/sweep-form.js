@@ -3,51 +3,9 @@
 import { element, replaceContent } from './element.js';
 import { field, select } from './fields.js';
 import { t } from './i18n.js';
+import { axesOf, axisValue } from './sweep-axes.js';
 
-/**
- * @typedef {object} Axis one parameter that may vary
- * @property {string} name
- * @property {string} label
- * @property {'number' | 'integer' | 'choice'} kind
- * @property {unknown[]} choices of a choice
- */
-
-/** Exits of a script, in percent of the price at its entries. */
-const SCRIPT_AXES = [
-  { name: 'stop_loss_pct', label: t('Stop loss (%)') },
-  { name: 'profit_target_pct', label: t('Profit target (%)') },
-  { name: 'trailing_stop_pct', label: t('Trailing stop (%)') },
-];
-
-const TERM_AXES = [
-  { name: 'trade_fee_rate', label: t('Fee per trade (share)') },
-  { name: 'slippage_bps', label: t('Slippage (basis points)') },
-];
-
-/**
- * @param {any} trader one of /api/traders
- * @returns {Axis[]}
- */
-export function axesOf(trader) {
-  const number = (/** @type {{ name: string, label: string }} */ axis) => /** @type {Axis} */ ({ ...axis, kind: 'number', choices: [] });
-  if (trader.key === 'scripted') return [...SCRIPT_AXES, ...TERM_AXES].map(number);
-  const own = Object.entries(trader.params_schema.properties ?? {}).flatMap(([name, given]) => axisOf(name, /** @type {any} */ (given)) ?? []);
-  return [...own, ...TERM_AXES.map(number)];
-}
-
-/**
- * @param {string} name
- * @param {any} given its JSON Schema
- * @returns {Axis | null}
- */
-function axisOf(name, given) {
-  const schema = given.anyOf?.find((/** @type {any} */ { type }) => type !== 'null') ?? given;
-  const label = t(given.title ?? name);
-  if (schema.type === 'boolean') return { name, label, kind: 'choice', choices: [false, true] };
-  if (schema.enum) return { name, label, kind: 'choice', choices: schema.enum };
-  if (schema.type === 'integer' || schema.type === 'number') return { name, label, kind: schema.type, choices: [] };
-  return null;
-}
+/** @typedef {import('./sweep-axes.js').Axis} Axis */
 
 /**
  * @returns {{ node: HTMLDetailsElement, show: (trader: any) => void, request: () => Record<string, unknown>, start: HTMLButtonElement }}
@@ -135,7 +93,7 @@ function axisRow({ name, label, kind, choices }) {
   const row = (/** @type {Node[]} */ ...controls) => element('div', { class: 'sweep-axis', 'data-field': `ranges.${name}` }, element('span', {}, label), ...controls, error);
   if (kind === 'choice') {
     const all = element('input', { type: 'checkbox', 'data-testid': `range-${name}` });
-    const words = t('try all: %(values)s', { values: choices.map(String).join(', ') });
+    const words = t('try all: %(values)s', { values: choices.map(axisValue).join(', ') });
     return { node: row(element('label', { class: 'checkbox sweep-axis-choice' }, all, words)), read: () => (all.checked ? [name, {}] : null) };
   }
   const inputs = ['low', 'high', 'step'].map((part) => rangeInput(name, label, part, kind === 'integer'));

@@ -3,6 +3,7 @@
 import { element, replaceContent } from './element.js';
 import { formatNumber, isNumber, NOTHING } from './format.js';
 import { t } from './i18n.js';
+import { axisLabel, axisValue } from './sweep-axes.js';
 
 const STEPS = 5;
 const MOST_VALUES = 60;
@@ -24,19 +25,19 @@ export function showHeatMap(container, rows, { across, down, figure, label }, on
   }
   const best = bestByPlace(rows, across, down, figure);
   const largest = Math.max(...[...best.values()].map((row) => Math.abs(row[figure] ?? 0)), 0);
-  const head = columns.map((value) => element('th', { scope: 'col' }, String(value)));
+  const head = columns.map((value) => element('th', { scope: 'col' }, axisValue(value)));
   const body = lines.map((line) =>
     element(
       'tr',
       {},
-      element('th', { scope: 'row' }, line === null ? label : String(line)),
+      element('th', { scope: 'row' }, line === null ? label : axisValue(line)),
       ...columns.map((column) => cell(best.get(place(column, line)), figure, largest, onChoose)),
     ),
   );
-  const corner = element('th', { scope: 'col', class: 'heat-corner' }, down === null ? across : `${down} ↓ ${across} →`);
+  const corner = element('th', { scope: 'col', class: 'heat-corner' }, down === null ? axisLabel(across) : `${axisLabel(down)} ↓ ${axisLabel(across)} →`);
   const table = element(
     'table',
-    { class: 'heat-map sweep-heat-map', 'aria-label': t('%(figure)s by %(parameters)s', { figure: label, parameters: down === null ? across : `${across}, ${down}` }), 'data-testid': 'sweep-heat-map' },
+    { class: 'heat-map sweep-heat-map', 'aria-label': t('%(figure)s by %(parameters)s', { figure: label, parameters: [across, ...(down === null ? [] : [down])].map(axisLabel).join(', ') }), 'data-testid': 'sweep-heat-map' },
     element('thead', {}, element('tr', {}, corner, ...head)),
     element('tbody', {}, ...body),
   );
@@ -87,7 +88,7 @@ function cell(row, figure, largest, onChoose) {
   const strength = largest ? Math.ceil((STEPS * Math.abs(value)) / largest) : 0;
   const side = value < 0 || figure === 'max_drawdown' ? 'down' : 'up';
   const heat = strength ? `heat-${side} heat-${strength}` : '';
-  const title = Object.entries(row['params']).map(([name, given]) => `${name} ${given}`).join(', ');
+  const title = Object.entries(row['params']).map(([name, given]) => `${axisLabel(name)} ${axisValue(given)}`).join(', ');
   const button = element('button', { type: 'button', class: 'heat-button', title, onclick: () => onChoose(row) }, formatNumber(value, 2));
   return element('td', { class: heat }, button);
 }

@@ -10,6 +10,7 @@ import { directionClass, formatMoney, formatNumber, formatPercent, isNumber, NOT
 import { t } from './i18n.js';
 import { lineChart } from './line-chart.js';
 import { progressLine } from './progress-line.js';
+import { axisLabel, axisValue } from './sweep-axes.js';
 import { showHeatMap, valuesOf } from './sweep-heat-map.js';
 import { asRun, isUnderWay } from './sweep-runs.js';
 import { dataTable } from './table.js';
@@ -93,7 +94,7 @@ function showResult(sweep, result) {
 }
 
 /** @param {Row} row */
-const paramsText = ({ params }) => Object.entries(params).map(([name, value]) => `${name} ${value}`).join(', ');
+const paramsText = ({ params }) => Object.entries(params).map(([name, value]) => `${axisLabel(name)} ${axisValue(value)}`).join(', ');
 
 /**
  * @param {Sweep} sweep
@@ -164,7 +165,7 @@ function showMap(sweep, result) {
   const axes = result['axes'].filter((/** @type {string} */ axis) => valuesOf(rows, axis).length > 1);
   byId('map-card').hidden = axes.length === 0;
   if (!axes.length) return;
-  const names = Object.fromEntries(axes.map((/** @type {string} */ axis) => [axis, axis]));
+  const names = Object.fromEntries(axes.map((/** @type {string} */ axis) => [axis, axisLabel(axis)]));
   const across = select(names, axes[0]);
   const down = select(names, axes[1] ?? axes[0]);
   const figure = select(Object.fromEntries(Object.entries(FIGURES).map(([key, { label }]) => [key, label])), result['objective']);
@@ -193,9 +194,10 @@ function showTable(sweep, result) {
   const objective = result['objective'];
   const axes = result['axes'].map((/** @type {string} */ axis) => ({
     key: axis,
-    label: axis,
+    label: axisLabel(axis),
     number: rows.every((/** @type {Row} */ { params }) => isNumber(params[axis])),
     value: (/** @type {Row} */ { params }) => (typeof params[axis] === 'boolean' ? String(params[axis]) : params[axis]),
+    show: (/** @type {Row} */ { params }) => axisValue(params[axis]),
   }));
   const figures = Object.entries(FIGURES).map(([key, { label, show }]) => ({
     key: `figure-${key}`,

@@ -23,6 +23,7 @@ import { byId, element } from './element.js';
 import { emptyState } from './failure.js';
 import { formatNumber, formatTime } from './format.js';
 import { t } from './i18n.js';
+import { axisLabel } from './sweep-axes.js';
 import { dataTable } from './table.js';
 import { toastError } from './toast.js';
 
@@ -40,7 +41,7 @@ export function asRun(sweep) {
 }
 
 /** What varies: `fast × slow`. @param {Sweep} sweep */
-export const axesText = ({ config }) => Object.keys(config['ranges']).join(' × ');
+export const axesText = ({ config }) => Object.keys(config['ranges']).map(axisLabel).join(' × ');
 
 /**
  * The card of searches; it reads again while one is under way.

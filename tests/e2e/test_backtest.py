@@ -262,7 +262,7 @@ def test_backtests_are_compared(backtest: Page):
     table = backtest.get_by_test_id("compare-table")
     expect(table.get_by_role("columnheader")).to_have_count(3)
     expect(backtest.get_by_test_id("compare-sharpe").locator("td")).to_have_count(2)
-    expect(table.get_by_role("row", name="fast 6 4")).to_be_visible()
+    expect(table.get_by_role("row", name="Fast 6 4")).to_be_visible()
     expect_drawn(backtest, backtest.get_by_test_id("compare-chart").locator("canvas"))
     table.get_by_role("button", name="Leave out").first.click()
     expect(table.get_by_role("columnheader")).to_have_count(2)

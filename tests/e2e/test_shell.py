@@ -1,6 +1,7 @@
 """What every page has: two languages, display settings that last, the keyboard, any width."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ NAMES = {
 LABELS = "h1, h2, nav a, th, label, dt, .metric-label, .status-name, .button"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 #: Without a word: numbers, intervals, coins, averages, venues, the other language's switch.
-WORDLESS = re.compile(r"^(#?|[A-Z0-9]{2,6}|\d+[mhdw]|Binance|CoinGecko)$")
+WORDLESS = re.compile(r"^(#?|[A-Z0-9]{2,6}|\d+[mhdw]?|Binance|CoinGecko)$")
 WIDTHS = (360, 768, 1440)
 
 
@@ -36,14 +37,33 @@ def backtest_path(demo: Demo, browser: Any) -> str:
     return f"/backtest/{answer['id']}"
 
 
+@pytest.fixture(scope="module")
+def sweep_path(demo: Demo, browser: Any) -> str:
+    """A search that is done, on the demo."""
+    context = browser.new_context(base_url=demo.address)
+    run = {
+        "trader": "ma_cross", "coins": ["BTC"], "start_date": "2024-01-01",
+        "end_date": "2024-02-29",
+    }  # fmt: skip
+    ranges = {"fast": {"values": [5, 10]}, "kind": {}}
+    asked = {"run": run, "ranges": ranges, "fit_days": 20, "score_days": 20}
+    path = context.request.post("/api/backtests/sweep", data=asked).json()["status_url"]
+    while context.request.get(path).json()["status"] in ("queued", "running"):
+        time.sleep(0.1)
+    context.close()
+    return path.replace("/api/backtests", "/backtest")
+
+
 @pytest.fixture
-def paths(backtest_path: str) -> list[str]:
+def paths(backtest_path: str, sweep_path: str) -> list[str]:
     """Every page."""
     return [
         "/",
         "/charts",
         "/backtest",
         backtest_path,
+        f"/backtest/compare?ids={backtest_path.rsplit('/', 1)[1]}",
+        sweep_path,
         "/models",
         "/models/2",
         "/coins",
