@@ -32,22 +32,7 @@ def variants(
 
     Signals are moved on by one bar and fill at its open, as the other subjects do it.
     """
-    index = pd.date_range("2020-01-01", periods=prices.shape[1], freq="min")
-    opened = pd.Series(prices[0], index=index)
-    close = pd.Series(prices[3], index=index)
-
-    def run() -> Any:
-        fast = vbt.MA.run(close, int(rules["fast"]))
-        slow = vbt.MA.run(close, int(rules["slow"]))
-        return vbt.Portfolio.from_signals(
-            close,
-            fast.ma_crossed_above(slow).vbt.signals.fshift(1),
-            fast.ma_crossed_below(slow).vbt.signals.fshift(1),
-            price=opened,
-            fees=rules["fee"],
-            init_cash=rules["capital"],
-            freq="1min",
-        )
+    opened, close = _series(prices)
 
     def run_all() -> Any:
         fasts, slows = zip(*moving_average_lengths(), strict=True)
@@ -64,10 +49,42 @@ def variants(
         )
 
     return {
-        "bare": lambda: _outcome(run()),
-        "with stats()": lambda: _outcome_with_stats(run()),
+        "bare": lambda: _outcome(_cross(opened, close, rules)),
+        "with stats()": lambda: _outcome_with_stats(_cross(opened, close, rules)),
         "sweep": lambda: _outcome_of_sweep(run_all()),
     }
+
+
+def figures(prices: npt.NDArray[np.float64], rules: dict[str, float]) -> dict[str, float]:
+    """What our tests hold against ours: drawdown in percent of bar closes."""
+    portfolio = _cross(*_series(prices), rules)
+    return {
+        "final_value": float(portfolio.final_value()),
+        "trades": int(portfolio.trades.closed.count()),
+        "fees": float(portfolio.orders.fees.sum()),
+        "max_drawdown": -100 * float(portfolio.max_drawdown()),
+    }
+
+
+def _series(prices: npt.NDArray[np.float64]) -> tuple[pd.Series, pd.Series]:
+    """Opens and closes."""
+    index = pd.date_range("2020-01-01", periods=prices.shape[1], freq="min")
+    return pd.Series(prices[0], index=index), pd.Series(prices[3], index=index)
+
+
+def _cross(opened: pd.Series, close: pd.Series, rules: dict[str, float]) -> Any:
+    """One run; signals are moved on by one bar and fill at its open."""
+    fast = vbt.MA.run(close, int(rules["fast"]))
+    slow = vbt.MA.run(close, int(rules["slow"]))
+    return vbt.Portfolio.from_signals(
+        close,
+        fast.ma_crossed_above(slow).vbt.signals.fshift(1),
+        fast.ma_crossed_below(slow).vbt.signals.fshift(1),
+        price=opened,
+        fees=rules["fee"],
+        init_cash=rules["capital"],
+        freq="1min",
+    )
 
 
 def _outcome(portfolio: Any) -> dict[str, float]:

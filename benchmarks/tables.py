@@ -125,4 +125,29 @@ history once; *trades* are those of all runs, *final value* is their mean.
 - *peak MB* is the most memory of the whole process, its libraries and its prices included.
 - *trades* (closed round trips) and *final value* show that all did about the same. backtesting.py
   trades whole units and 99.99 % of its capital; vectorbt counts in floats.
+
+## Where our time goes
+
+On a million bars our run books 21,128 fills, and its time follows these. Of the engine alone,
+sampled every 0.2 ms on the development machine:
+
+| part                                                                            | share |
+|---------------------------------------------------------------------------------|------:|
+| arrays, which follow the bars: averages, crosses, the curves of the account      |  11 % |
+| from decision to ledger line: size, risk and fee, then posting (a half of it)    |  39 % |
+| telling watches, curves and signals of each fill                                 |  18 % |
+| exact prices from the candles                                                    |   4 % |
+| deciding, queueing, going from event to event                                    |  28 % |
+
+No step stands out: a fill is some forty Python calls, with about 1.7 µs of exact decimal
+arithmetic among them. A seventh of the whole is the making of immutable values (account,
+position, fill, ledger line), the same that live trading works with. vectorbt does all this in
+compiled floats, and that is its lead on a million bars with ten thousand trades; with fewer trades
+a bar, as in the sweep, there is none. We keep one ledger, exact and shared with live trading,
+rather than a second one in floats for speed. The report adds about two thirds of the engine's
+time: exact amounts turned into floats and rows, the luck test, the hash of the candles.
+
+Sizing an entry values all that is held, exactly, at about half a microsecond a position, so that
+a fill costs about twice as much with a hundred coins as with one. A trader that is asked at every
+bar costs 3 to 7 µs a bar and coin of our own.
 """
