@@ -147,7 +147,7 @@ a bar, as in the sweep, there is none. We keep one ledger, exact and shared with
 rather than a second one in floats for speed. The report adds about two thirds of the engine's
 time: exact amounts turned into floats and rows, the luck test, the hash of the candles.
 
-Sizing an entry values all that is held, exactly, at about half a microsecond a position, so that
+Sizing an entry values all that is held, exactly, at just under a microsecond a position, so that
 a fill costs about twice as much with a hundred coins as with one. A trader that is asked at every
 bar costs 3 to 7 µs a bar and coin of our own.
 """
