@@ -23,6 +23,8 @@ import { fromUrl } from './url-state.js';
 const POLL_MS = 2_000;
 const MOST_RUNS = 200;
 const MOST_COMPARED = 4;
+/** What may vary of decisions that are recorded. */
+const SCRIPT = { key: 'scripted', params_schema: {} };
 
 /** @type {Run[]} */
 let runs = [];
@@ -221,15 +223,18 @@ async function showForm() {
       event.preventDefault();
       submit(form, parts.request, problem, run);
     });
-    const showAxes = () => sweep.show(chosenTrader(choices, parts.request()));
+    const searched = Number(fromUrl('search')) || null; // a finished run whose decisions are searched under other terms
+    const showAxes = () => sweep.show(searched === null ? chosenTrader(choices, parts.request()) : SCRIPT, searched);
+    const searchOf = () => (searched === null ? { run: parts.request() } : { backtest_id: searched });
     form.addEventListener('change', (event) => {
       if (['trader', 'model_id'].includes(/** @type {HTMLInputElement} */ (event.target).name)) showAxes();
     });
     form.querySelector('[data-testid="who-strategy"]')?.addEventListener('click', showAxes);
     form.querySelector('[data-testid="who-model"]')?.addEventListener('click', showAxes);
-    sweep.start.addEventListener('click', () => startSweep(form, () => ({ run: parts.request(), ...sweep.request() }), problem, sweep.start));
+    sweep.start.addEventListener('click', () => startSweep(form, () => ({ ...searchOf(), ...sweep.request() }), problem, sweep.start));
     showAxes();
     replaceContent(container, form);
+    if (searched !== null) sweep.node.scrollIntoView({ block: 'center' });
   } catch (error) {
     showFailure(container, error, showForm);
   }
@@ -273,7 +278,10 @@ async function startSweep(form, request, problem, button) {
 /** What the address asks to begin with: an earlier run, a model or a trader. @returns {Promise<Record<string, any>>} */
 async function startingPoint() {
   const earlier = fromUrl('from');
-  if (earlier) return (await get(`/api/backtests/${encodeURIComponent(earlier)}`)).config;
+  if (earlier) {
+    const { config, model_id } = await get(`/api/backtests/${encodeURIComponent(earlier)}`);
+    return config.llm && model_id ? { ...config, model_id } : config; // an LLM is asked as its model
+  }
   const [model, trader] = [fromUrl('model'), fromUrl('trader')];
   return { ...(model ? { model_id: Number(model) } : {}), ...(trader ? { trader } : {}) };
 }

@@ -116,6 +116,7 @@ function showReport(run, name) {
   byId('report').hidden = false;
   byId('export-run').hidden = false;
   byId('compare-run').hidden = false;
+  byId('search-run').hidden = run.config['trader'] !== 'scripted' && !report['decisions']?.length;
   replaceContent(byId('warnings'), ...report['warnings'].map((/** @type {string} */ warning) => element('li', { class: 'notice notice-warn' }, warning)));
   showMetrics(report['summary']);
   backtestCurves().show(report['account_values']);

@@ -1,6 +1,6 @@
 /** What a search over parameters asks for besides the run: which values each may take, and how to search. */
 
-import { element, replaceContent } from './element.js';
+import { element, replaceContent, setText } from './element.js';
 import { field, select } from './fields.js';
 import { t } from './i18n.js';
 import { axesOf, axisValue } from './sweep-axes.js';
@@ -8,11 +8,12 @@ import { axesOf, axisValue } from './sweep-axes.js';
 /** @typedef {import('./sweep-axes.js').Axis} Axis */
 
 /**
- * @returns {{ node: HTMLDetailsElement, show: (trader: any) => void, request: () => Record<string, unknown>, start: HTMLButtonElement }}
+ * @returns {{ node: HTMLDetailsElement, show: (trader: any, recorded?: number | null) => void, request: () => Record<string, unknown>, start: HTMLButtonElement }}
  *   `request` gives everything of POST /api/backtests/sweep but the run
  */
 export function sweepForm() {
   const rows = element('div', { class: 'sweep-axes' });
+  const about = element('p', { class: 'field-hint', 'data-testid': 'sweep-about' });
   const terms = searchControls();
   const start = element('button', { type: 'button', class: 'button', 'data-testid': 'start-sweep' }, t('Start the search'));
   const samples = field({ name: 'samples', label: t('Random combinations'), control: terms.samples });
@@ -23,8 +24,13 @@ export function sweepForm() {
   /** @type {(() => [string, unknown] | null)[]} */
   let readers = [];
 
-  /** @param {any} trader */
-  function show(trader) {
+  /**
+   * @param {any} trader
+   * @param {number | null} recorded the backtest whose decisions are searched, instead of a run's terms
+   */
+  function show(trader, recorded = null) {
+    node.open ||= recorded !== null;
+    setText(about, recorded === null ? t('Parameters with a range vary; the others stay as above. Every combination is a backtest.') : t('The decisions of backtest %(id)s under other fees and stops; nobody is asked again.', { id: recorded }));
     const axes = trader ? axesOf(trader) : [];
     const made = axes.map(axisRow);
     readers = made.map(({ read }) => read);
@@ -39,7 +45,7 @@ export function sweepForm() {
     element(
       'div',
       { class: 'form' },
-      element('p', { class: 'field-hint' }, t('Parameters with a range vary; the others stay as above. Every combination is a backtest.')),
+      about,
       element('div', { 'data-field': 'ranges' }, rows, element('p', { class: 'field-error', role: 'alert', 'data-testid': 'error-ranges' })),
       element(
         'div',

@@ -268,3 +268,24 @@ def test_backtests_are_compared(backtest: Page):
     expect(table.get_by_role("columnheader")).to_have_count(2)
     backtest.get_by_test_id("compare-add").select_option(index=1)
     expect(table.get_by_role("columnheader")).to_have_count(3)
+
+
+def test_decisions_of_a_script_are_tried_under_other_stops(backtest: Page):
+    script = [
+        {"time": "2024-04-03", "coin": "BTC", "signal": "buy_to_enter", "weight": 0.5},
+        {"time": "2024-04-20", "coin": "BTC", "signal": "close_position"},
+    ]
+    answer = backtest.request.post(
+        "/api/backtest/run",
+        data={
+            "trader": "scripted", "decisions": script, "coins": ["BTC"], "wait": True,
+            "start_date": "2024-04-01", "end_date": "2024-04-30",
+        },
+    ).json()  # fmt: skip
+    backtest.goto(f"/backtest/{answer['id']}")
+    backtest.get_by_test_id("search-run").click()
+    expect(backtest.get_by_test_id("sweep-about")).to_contain_text(str(answer["id"]))
+    for part, value in {"low": "0", "high": "4", "step": "2"}.items():
+        backtest.get_by_test_id(f"range-stop_loss_pct-{part}").fill(value)
+    backtest.get_by_test_id("start-sweep").click()
+    expect(backtest.get_by_test_id("sweep-rows-row")).to_have_count(3)
