@@ -7,6 +7,7 @@ import { element, replaceContent, setText } from './element.js';
 import { field, select } from './fields.js';
 import { t } from './i18n.js';
 import { INTERVALS } from './klines.js';
+import { llmRunFields } from './llm-run-fields.js';
 import { schemaFields } from './schema-fields.js';
 import { toastError } from './toast.js';
 import { word } from './words.js';
@@ -48,6 +49,8 @@ export function backtestForm(choices, start) {
   const given = { ...DEFAULTS, ...start };
   const who = whoTrades(choices, given, followModel);
   const terms = termControls(given);
+  const request = () => ({ ...who.request(), coins: picker.chosen(), ...termsRequest(terms), ...llm.request() });
+  const llm = llmRunFields(given['llm'] ?? {}, request);
   const coinsNode = element('div', { class: 'form' });
   const coverageNode = element('div');
   const useStored = element('button', { type: 'button', class: 'button button-small', 'data-testid': 'use-stored-range', disabled: true }, t('Use the stored range'));
@@ -89,6 +92,7 @@ export function backtestForm(choices, start) {
   /** @param {any} model */
   function followModel(model) {
     const isModel = model !== null;
+    llm.show(asksAnLlm(model));
     replaceContent(terms.risk, ...riskOptions(isModel, isModel ? '' : (given['risk'] ?? 'off')));
     if (!isModel) return;
     terms.interval.value = model.interval;
@@ -111,10 +115,11 @@ export function backtestForm(choices, start) {
   if (datesAreChosen) Object.assign(terms.end_date, { value: given['end_date'] });
   pickCoins(given['coins'] ?? who.model()?.coins ?? DEFAULT_COINS);
   replaceContent(terms.risk, ...riskOptions(who.model() !== null, given['risk'] ?? (who.model() ? '' : 'off')));
+  llm.show(asksAnLlm(who.model()));
 
   return {
-    nodes: [who.node, coinsFieldset(coinsNode, coverageNode), termsFieldset(terms, useStored), advancedDetails(terms)],
-    request: () => ({ ...who.request(), coins: picker.chosen(), ...termsRequest(terms) }),
+    nodes: [who.node, coinsFieldset(coinsNode, coverageNode), termsFieldset(terms, useStored), llm.node, advancedDetails(terms)],
+    request,
   };
 }
 
@@ -344,8 +349,8 @@ export async function fetchChoices() {
     get('/api/coins', { is_active: 'all' }),
     get('/api/health'),
   ]);
-  return { traders: traders.filter(isRule), models: models.filter(isRule), coins, now: health.now };
+  return { traders: traders.filter((/** @type {any} */ trader) => trader.key !== 'ai'), models, coins, now: health.now };
 }
 
-/** Whether the past can be replayed with it: language models are asked live alone. @param {any} one a trader or a model */
-const isRule = ({ key, trader }) => (key ?? trader) !== 'ai';
+/** Whether it asks a language model. @param {any} model null for a strategy */
+const asksAnLlm = (model) => model?.trader === 'ai';
