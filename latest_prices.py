@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,6 +13,7 @@ from data_cache import DataCache, NoDataCache
 from data_findings import Finding
 from domain import Clock, Ticker
 from kline_validation import is_decimal
+from price_age import StuckSource
 from price_check import PriceCheck
 from source_answers import is_time
 
@@ -66,6 +67,8 @@ class LatestPrices:
         self._prices: dict[str, KnownPrice] = {}
         self._unkept: set[str] = set()
         self._is_restored = False
+        # Whether what each source answers over REST stands still.
+        self.stuck: defaultdict[str, StuckSource] = defaultdict(StuckSource)
 
     # ------------------------------------------------------------------------------- reading
 

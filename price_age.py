@@ -16,9 +16,13 @@ OLDEST_ANSWER_ELSEWHERE_MS = 30_000
 OLDEST_PRICE_MS = 15 * MINUTE_MS  # of one coin: the last price of one that trades no more
 # In real time, for a market that runs faster, where seconds on the way are minutes.
 LEAST_WALL_SECONDS = 5.0
-# So many coins do not all stand still for so long: what repeats itself has got stuck.
+# So many coins do not all stand still for so long: what repeats itself has got stuck. The more
+# coins there are, the sooner that is sure.
 COINS_THAT_MOVE = 20
 STUCK_AFTER_MS = 8_000
+LEAST_STUCK_MS = 2_500
+
+Moment = tuple[int, int]  # by the wall clock and by the market's
 
 
 def without_old(
@@ -51,12 +55,14 @@ def _is_older(age_ms: int, oldest_ms: int, clock: Clock) -> bool:
 
 
 class StuckSource:
-    """Notices that a source repeats the prices of many coins."""
+    """Notices that a source repeats the prices of many coins, whichever of them it is asked for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._prices: Mapping[str, Decimal] = {}
-        self._since = (0, 0)
+        self._prices: dict[str, Decimal] = {}
+        self._since: dict[str, Moment] = {}  # when each was first what it is
+        self._stood_ms: dict[str, int] = {}  # for how long each that was repeated had stood by then
+        self._moved: Moment = (0, 0)  # when any of them did
 
     def examine(
         self, source: str, tickers: Mapping[str, Ticker], wall_ms: int, market_ms: int
@@ -67,14 +73,44 @@ class StuckSource:
         """
         if source in OLDEST_ANSWER_MS:
             return  # it gathers prices for minutes, and repeats them meanwhile
-        prices = {symbol: ticker.price for symbol, ticker in tickers.items()}
+        prices, now = {coin: ticker.price for coin, ticker in tickers.items()}, (wall_ms, market_ms)
         with self._lock:
-            before, self._prices = self._prices, prices
-            same = prices.keys() & before.keys()
-            if len(same) < COINS_THAT_MOVE or any(prices[coin] != before[coin] for coin in same):
-                self._since = (wall_ms, market_ms)
+            has_moved = any(
+                self._prices.get(coin, price) != price for coin, price in prices.items()
+            )
+            known = self._prices.keys() & prices.keys()
+            self._prices |= prices
+            if has_moved or not self._since:
+                self._begin(now)
                 return
-            still_ms = min(wall_ms - self._since[0], market_ms - self._since[1])
-        if still_ms > STUCK_AFTER_MS:
+            for coin in prices:
+                since = self._since.setdefault(coin, now)
+                if coin in known:
+                    self._stood_ms[coin] = _between(since, now)
+            still_ms = _between(self._moved, now)
+            enough = len(self._stood_ms) >= COINS_THAT_MOVE
+            most_ms = max(2 * STUCK_AFTER_MS, 0)  # that one coin counts for
+            standing_ms = sum(min(stood_ms, most_ms) for stood_ms in self._stood_ms.values())
+        if not enough or still_ms <= min(LEAST_STUCK_MS, STUCK_AFTER_MS):
+            return
+        if standing_ms > COINS_THAT_MOVE * STUCK_AFTER_MS:
             seconds = still_ms // 1000
             raise SourceBadAnswer(f"{title(source)} has repeated the same prices for {seconds} s.")
+
+    def adopt(self, other: StuckSource) -> None:
+        """Go on from what is known on another way to the same source, which has stopped there."""
+        with other._lock:
+            prices, since = dict(other._prices), dict(other._since)
+            stood_ms, moved = dict(other._stood_ms), other._moved
+        with self._lock:
+            self._prices, self._since, self._stood_ms = prices, since, stood_ms
+            self._moved = moved
+
+    def _begin(self, now: Moment) -> None:
+        self._moved, self._stood_ms = now, {}
+        self._since = dict.fromkeys(self._prices, now)
+
+
+def _between(earlier: Moment, later: Moment) -> int:
+    """Milliseconds by that clock which shows fewer."""
+    return min(later[0] - earlier[0], later[1] - earlier[1])

@@ -14,7 +14,7 @@ from errors import SourceBadAnswer, SourceError
 from latest_prices import KnownPrice, LatestPrices
 from market_sources import PriceSource, all_failed, venue_symbols
 from occasionally import Occasionally
-from price_age import StuckSource, without_old
+from price_age import without_old
 from repositories import coins
 from single_flight import SingleFlight
 from source_answers import UNKNOWN_SYMBOL, title
@@ -63,7 +63,6 @@ class PriceRouting:
         self._budget_seconds = budget_seconds
         self._flight = SingleFlight()
         self._asked_ms: dict[str, int] = {}
-        self._stuck = {source.name: StuckSource() for source in sources}
         self._tell = tell
         self._comparing: Occasionally | None = None
         if compare_every_seconds is not None:
@@ -188,8 +187,9 @@ class PriceRouting:
         dropped = old + source.dropped_rows - dropped
         if dropped > 0:
             self._tell([Finding("dropped_prices", source.name, None, {"rows": dropped})])
-        self._stuck[source.name].examine(
-            source.name, tickers, self._wall_clock.now_ms(), self._clock.now_ms()
+        said = {names[name]: ticker for name, ticker in tickers.items() if name in names}
+        self._latest.stuck[source.name].examine(
+            source.name, said, self._wall_clock.now_ms(), self._clock.now_ms()
         )
         if tether is not None:
             tickers = in_tethers(source.name, tickers, tether)

@@ -40,10 +40,14 @@ def traded_only(coins: Collection[Coin], trading: Mapping[str, Mapping[str, bool
 
 
 class PushedSource:
-    """What one venue's stream has said. `names` are our symbols by the venue's."""
+    """What one venue's stream has said. `names` are our symbols by the venue's.
 
-    def __init__(self, name: str):
+    Where it stands still, what the venue answers is doubted too: `answers`.
+    """
+
+    def __init__(self, name: str, answers: StuckSource):
         self.name = name
+        self._answers = answers
         self.names: Mapping[str, str] = {}
         self.heard: dict[str, float] = {}  # our coins whose latest word is believed, and since when
         self._last: dict[str, Ticker] = {}
@@ -96,6 +100,7 @@ class PushedSource:
         except SourceBadAnswer as error:
             if not self._is_stuck:
                 log.warning("%s", error.message)
+                self._answers.adopt(self._examiner)
             self._is_stuck = True
         else:
             self._is_stuck = False
@@ -111,7 +116,7 @@ class PushedPrices:
         self._streams = streams
         self._clock = clock
         self._wall_clock = wall_clock
-        self._sources = {name: PushedSource(name) for name in SOURCES}
+        self._sources = {name: PushedSource(name, latest.stuck[name]) for name in SOURCES}
 
     def follow(self, coins: Collection[Coin]) -> None:
         """Have the prices of these coins and no others."""

@@ -402,3 +402,39 @@ def test_a_source_that_repeats_itself_is_stuck():
     few = dict(list(prices.items())[:19])
     for second in range(0, 100, 10):  # so few may stand still
         stuck.examine("binance", few, second * 1000, second * 1000)
+
+
+def tickers_of(count: int, price: str = "1") -> dict[str, Ticker]:
+    return {str(n): Ticker(str(n), Decimal(price), 0, "x") for n in range(count)}
+
+
+def test_the_more_coins_repeat_themselves_the_sooner_it_is_sure():
+    stuck = StuckSource()
+    stuck.examine("binance", tickers_of(100), 0, 0)
+    stuck.examine("binance", tickers_of(100), 2_500, 2_500)
+    with pytest.raises(SourceBadAnswer, match="for 2 s"):
+        stuck.examine("binance", tickers_of(100), 2_501, 2_501)
+    with pytest.raises(SourceBadAnswer):  # also when asked for a few of them
+        stuck.examine("binance", tickers_of(2), 4_000, 4_000)
+    stuck.examine("binance", tickers_of(1, "2"), 5_000, 5_000)
+    stuck.examine("binance", tickers_of(100, "2") | tickers_of(1, "2"), 5_001, 5_001)
+
+
+def test_coins_that_were_just_heard_of_have_not_stood_for_long():
+    stuck = StuckSource()
+    stuck.examine("binance", tickers_of(1), 0, 0)
+    for second in range(1, 60):
+        stuck.examine("binance", tickers_of(1), second * 1000, second * 1000)
+    for moment in (60_000, 61_000, 61_500):
+        stuck.examine("binance", tickers_of(50), moment, moment)
+
+
+def test_what_a_stream_knows_of_a_source_that_has_stopped_holds_for_its_answers():
+    stream, answers = StuckSource(), StuckSource()
+    for moment in (0, 2_400):
+        stream.examine("binance", tickers_of(100), moment, moment)
+    answers.adopt(stream)
+    with pytest.raises(SourceBadAnswer):
+        answers.examine("binance", tickers_of(3), 2_600, 2_600)
+    answers.adopt(stream)
+    answers.examine("binance", tickers_of(3, "2"), 2_600, 2_600)  # it goes on here
