@@ -1,6 +1,6 @@
 /** Up to four backtests side by side: their figures, and their account values as one chart. */
 
-import { get } from './api.js';
+import { ApiError, get } from './api.js';
 import { runCoins, runName, runRange } from './backtest-runs.js';
 import { paramTitle } from './backtest-terms.js';
 import { byId, element, replaceContent } from './element.js';
@@ -82,9 +82,10 @@ async function show() {
   try {
     const [traders, all] = await Promise.all([get('/api/traders'), get('/api/backtests', { limit: MOST_CHOICES })]);
     const names = new Map(traders.map((/** @type {any} */ { key, name }) => [key, t(name)]));
-    const runs = await Promise.all(wanted().map((id) => get(`/api/backtests/${id}`)));
-    const done = runs.filter(({ report }) => report);
-    replaceContent(state, ...runs.filter(({ report }) => !report).map(({ id }) => element('div', { class: 'notice notice-warn' }, t('Backtest %(id)s has no report and is left out.', { id }))));
+    const runs = await Promise.all(wanted().map(readRun));
+    const done = runs.filter((run) => run !== null && run.report);
+    const left = wanted().filter((id) => !done.some((run) => run.id === id));
+    replaceContent(state, ...left.map((id) => element('div', { class: 'notice notice-warn' }, t('Backtest %(id)s has no report and is left out.', { id }))));
     byId('compare').hidden = done.length === 0;
     if (done.length === 0) state.append(emptyState(t('Choose backtests to compare.')));
     showChoice(all.filter((/** @type {Run} */ { id, status }) => status === 'done' && !wanted().includes(id)), names);
@@ -92,6 +93,16 @@ async function show() {
     showFigures(done, names);
   } catch (error) {
     showFailure(state, error, show);
+  }
+}
+
+/** @param {number} id @returns {Promise<any>} null where it has been deleted */
+async function readRun(id) {
+  try {
+    return await get(`/api/backtests/${id}`);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
   }
 }
 
@@ -142,7 +153,7 @@ function showFigures(runs, names) {
       'th',
       { scope: 'col', class: 'number' },
       element('a', { href: `/backtest/${run.id}` }, title(run, names)),
-      element('button', { type: 'button', class: 'link-button', 'aria-label': t('Leave out backtest %(id)s', { id: run.id }), onclick: () => goTo(wanted().filter((id) => id !== run.id)) }, t('Leave out')),
+      element('button', { type: 'button', class: 'link-button compare-leave-out', 'aria-label': t('Leave out backtest %(id)s', { id: run.id }), onclick: () => goTo(wanted().filter((id) => id !== run.id)) }, t('Leave out')),
     ),
   );
   const what = [
