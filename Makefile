@@ -19,7 +19,7 @@ run: $(VENV)/run.stamp $(CATALOGUES)
 test: $(VENV)/dev.stamp $(CATALOGUES)
 	@scripts/browser.sh $(BIN)/playwright
 	@scripts/redis.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 ## Lint, types, floors, the browser's modules
 check: $(VENV)/dev.stamp node_modules/stamp
