@@ -159,12 +159,12 @@ def test_a_backtest_that_the_end_cuts_off_is_run_again(tmp_path: Path, exchange:
 def wait_for(url: str, condition: Callable[[Any], bool]) -> None:
     """Ask until the answer is so; an end that it cannot be any more is an error."""
     answer = None
-    for _ in range(300):
+    for _ in range(1500):
         answer = requests.get(url, timeout=5).json()
         if condition(answer):
             return
         assert answer["status"] in ("queued", "running"), answer
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise AssertionError(answer)
 
 
