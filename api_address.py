@@ -8,11 +8,13 @@ name that is answered differently the second time reaches nothing.
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2
@@ -148,7 +150,7 @@ class GuardedTransport(httpx2.BaseTransport):
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": host},
         )
-        response = self._inner.handle_request(looked_at)
+        response = self._begun(looked_at, deadline)
         assert isinstance(response.stream, httpx2.SyncByteStream)  # of a synchronous transport
         if response.headers.get("Content-Encoding", "identity") != "identity":
             response.close()
@@ -156,9 +158,51 @@ class GuardedTransport(httpx2.BaseTransport):
         response.stream = BoundedStream(response.stream, self._largest_answer_bytes, deadline)
         return response
 
+    def _begun(self, request: httpx2.Request, deadline: float) -> httpx2.Response:
+        """The answer once its headers are there. Raises ReadTimeout where they are not in time.
+
+        The time-outs of the library are those of one read, of which headers may need any number.
+        """
+        with ConnectionCutter(deadline - time.monotonic()) as cutter:
+            request.extensions["trace"] = cutter.look
+            try:
+                return self._inner.handle_request(request)
+            except httpx2.TransportError as error:
+                if cutter.has_cut:
+                    raise httpx2.ReadTimeout("The answer takes too long.") from error
+                raise
+
     def close(self) -> None:
         """Close its connections."""
         self._inner.close()
+
+
+class ConnectionCutter:
+    """Cuts a connection, which it sees being made, when `seconds` are over before it is left."""
+
+    def __init__(self, seconds: float):
+        self.has_cut = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(max(seconds, 0.0), self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def look(self, event: str, told: Mapping[str, Any]) -> None:
+        """What the library calls its trace: at each step of a question."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = told["return_value"].get_extra_info("socket")
+
+    def _cut(self) -> None:
+        self.has_cut = True
+        if self._socket is not None:  # else it is being connected to, which has a time-out
+            with suppress(OSError):  # it has been closed meanwhile
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class BoundedStream(httpx2.SyncByteStream):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.server
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -120,9 +122,15 @@ def test_an_origin_is_scheme_host_and_port():
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    """Says who was asked for; `/large` has no end, `/packed` is compressed, `/moved` sends on."""
+    """Says who was asked for; `/large` has no end, `/packed` is compressed, `/moved` sends on.
+
+    `/trickling` sends a header every now and then, for seconds.
+    """
 
     def do_GET(self) -> None:
+        if self.path == "/trickling":
+            self.trickle()
+            return
         said = (self.headers["Host"] or "").encode()
         if self.path == "/moved":
             self.send_response(302)
@@ -136,6 +144,13 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
+
+    def trickle(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        with suppress(OSError):  # the one who asked has gone
+            for number in range(100):
+                self.wfile.write(b"X-%d: a\r\n" % number)
+                time.sleep(0.05)
 
     def log_message(self, *args: object) -> None:
         pass
@@ -183,6 +198,17 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(port: int):
     transport = GuardedTransport(rule("127.0.0.1", local=True), answer_seconds=-1)
     with httpx2.Client(transport=transport) as client, pytest.raises(httpx2.ReadTimeout):
         client.get(f"http://llm.lan:{port}/")
+
+
+def test_headers_that_trickle_in_are_not_waited_for_either(port: int):
+    transport = GuardedTransport(rule("127.0.0.1", local=True), answer_seconds=0.3)
+    started = time.monotonic()
+    with (
+        httpx2.Client(transport=transport, timeout=0.3) as client,
+        pytest.raises(httpx2.ReadTimeout),
+    ):
+        client.get(f"http://llm.lan:{port}/trickling")
+    assert time.monotonic() - started < 2
 
 
 # --------------------------------------------------------------------------------------- TLS
