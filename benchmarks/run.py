@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.api_load import api_table, measure_api
 from benchmarks.environments import ROOT, peer_python
 from benchmarks.measurement import SUBJECTS, SWEEPS, Measurement, Subject, measure
 from benchmarks.prices import price_bars
@@ -30,9 +31,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         groups = [measure_all(SUBJECTS, bars, Path(folder)) for bars in LENGTHS]
         sweep = measure_all(SWEEPS, SWEEP_BARS, Path(folder))
+    answers = measure_api()
+    print(api_table(answers))
     print(versions(groups[0]))
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(groups, sweep, datetime.now(UTC)), encoding="utf-8")
+    PAGE.write_text(page(groups, sweep, answers, datetime.now(UTC)), encoding="utf-8")
     print(f"Written to {PAGE.relative_to(ROOT)}")
 
 

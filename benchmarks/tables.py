@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.api_load import CLIENTS, LoadResult, api_table
 from benchmarks.measurement import RULES, Measurement
 
 CPU_LIST = Path("/proc/cpuinfo")
@@ -85,7 +86,10 @@ def versions(measurements: Sequence[Measurement]) -> str:
 
 
 def page(
-    groups: Sequence[Sequence[Measurement]], sweep: Sequence[Measurement], when: datetime
+    groups: Sequence[Sequence[Measurement]],
+    sweep: Sequence[Measurement],
+    answers: Sequence[LoadResult],
+    when: datetime,
 ) -> str:
     """docs/performance.md. `groups` holds the measurements of each length of history."""
     sections = "\n\n".join(f"## {group[0].bars:,} bars\n\n{table(group)}" for group in groups)
@@ -112,6 +116,13 @@ drift wanders, so that the fees do not eat the account (`benchmarks/prices.py`).
 
 Final value, deepest drawdown and trades of each combination, in one process. *bars/s* counts the
 history once; *trades* are those of all runs, *final value* is their mean.
+
+## Answers of the REST API
+
+{CLIENTS} clients ask the demo app (a process of its own, seven models trading meanwhile, the simulated
+exchange beside it) without a pause; client, app and exchange share the machine.
+
+{api_table(answers)}
 
 ## How to read it
 

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from benchmarks.api_load import LoadResult
 from benchmarks.environments import HERE, stamp_of
 from benchmarks.measurement import SUBJECTS, Measurement, measure
 from benchmarks.prices import price_bars
 from benchmarks.tables import page, table
 
 BARS = 2_000
+LOAD = LoadResult("/api/market/prices", 512.3, 40.2, 99.6, 15_000, 0)
 OURS = next(subject for subject in SUBJECTS if subject.ours)
 PEERS = {subject.peer for subject in SUBJECTS} - {None}
 
@@ -88,7 +90,8 @@ class TestTable:
 
     def test_the_page_names_date_versions_and_every_length(self):
         groups = [[measured("ours", 0.5, ours=True, bars=bars)] for bars in (1_000, 50_000)]
-        text = page(groups, groups[0], datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
+        text = page(groups, groups[0], [LOAD], datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
+        assert "| `/api/market/prices` | 512 | 40 ms | 100 ms | 15,000 | 0 |" in text
         assert "2024-05-06 at 07:08 UTC" in text
         assert "- ours: numpy 2" in text
         assert "## 1,000 bars" in text
