@@ -204,7 +204,7 @@ class KlineRouting:
         is_asked_for = question.include_open and (first or 0) <= forming < stop
         has_room = first is None or len(series) < limit
         if is_asked_for and has_room and failure is None:
-            series = self._with_open_bar(venue, series, forming, limit)
+            return self._with_open_bar(venue, series, forming, limit)
         return series, failure
 
     def _stored(self, coin: Coin, question: KlineQuestion) -> KlineSeries:
@@ -273,14 +273,14 @@ class KlineRouting:
 
     def _with_open_bar(
         self, venue: Venue, series: KlineSeries, forming: int, limit: int
-    ) -> KlineSeries:
-        """The last `limit` of `series` and the bar that opened at `forming`."""
+    ) -> tuple[KlineSeries, SourceError | None]:
+        """The last `limit` of `series` and the bar that opened at `forming`, or why it is not had."""
         try:
             newest = self._filling.ask(venue, forming, None, 1)
-        except SourceError:
-            return series  # the closed bars are right without it
+        except SourceError as failure:
+            return series, failure
         bars = [*series, *(bar for bar in newest if bar.open_time == forming)]
-        return KlineSeries.from_klines(bars[-limit:], venue.interval, venue.name)
+        return KlineSeries.from_klines(bars[-limit:], venue.interval, venue.name), None
 
 
 def not_listed(coin: Coin) -> NotFound:

@@ -262,6 +262,8 @@ def test_without_the_open_bar_the_closed_ones_are_still_right(
     aggregator.get_klines("BTC", H1, limit=3)
     venue.failure = SourceUnavailable("out")
     answer = aggregator.get_klines("BTC", H1, limit=3, include_open=True)
+    assert (hours(answer.series), answer.stale) == ([997, 998, 999], True)  # one was asked for
+    answer = aggregator.get_klines("BTC", H1, limit=3)
     assert (hours(answer.series), answer.stale) == ([997, 998, 999], False)
 
 
@@ -474,6 +476,16 @@ def test_the_next_exchange_gives_its_candles_when_the_first_is_out(
     venue.failure = None
     again = two_venues.get_klines("BTC", H1, limit=5)
     assert (again.series.source, again.stale) == ("binance", False)
+
+
+def test_an_open_bar_is_had_elsewhere_though_all_closed_ones_are_stored(
+    two_venues: MultiSourceDataAggregator, venue: Venue
+):
+    two_venues.get_klines("BTC", H1, limit=3)
+    venue.failure = SourceUnavailable("binance is down")
+    answer = two_venues.get_klines("BTC", H1, limit=3, include_open=True)
+    assert (answer.series.source, answer.stale) == ("okx", False)
+    assert not answer.series.bar(-1).closed
 
 
 def test_when_every_exchange_is_out_the_stored_candles_are_stale_and_say_whose_they_are(
