@@ -138,6 +138,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         cache=cache,
         check=PriceCheck(config.PRICE_DEVIATION_PERCENT, config.PRICE_JUMP_PERCENT),
         budget_seconds=config.SOURCE_BUDGET_SECONDS,
+        rest_seconds=config.SOURCE_REST_SECONDS,
         compare_every_seconds=PRICES_COMPARED_EVERY_SECONDS,
         on_change=lambda: events.publish("health", {"sources": True}),
     )

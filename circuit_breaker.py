@@ -27,11 +27,11 @@ class BreakerState(StrEnum):
 class CircuitBreaker:
     """Opens after failures in a row, or for as long as a source asks; safe between threads."""
 
-    def __init__(self, clock: Clock):
+    def __init__(self, clock: Clock, first_rest_seconds: float = FIRST_REST_SECONDS):
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
-        self._rest_seconds = FIRST_REST_SECONDS
+        self._first_rest_seconds = self._rest_seconds = first_rest_seconds
         self._open_until_ms: int | None = None
         self._probe_until_ms = 0
 
@@ -67,7 +67,7 @@ class CircuitBreaker:
         with self._lock:
             if self.state is BreakerState.OPEN:
                 return
-            self._failures, self._rest_seconds = 0, FIRST_REST_SECONDS
+            self._failures, self._rest_seconds = 0, self._first_rest_seconds
             self._open_until_ms, self._probe_until_ms = None, 0
 
     def fail(self) -> None:

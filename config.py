@@ -57,6 +57,9 @@ class Config(BaseSettings):
     SOURCE_BUDGET_SECONDS: float = Field(
         5.0, gt=0, le=60, description="For an answer, whichever sources are asked for it"
     )
+    SOURCE_REST_SECONDS: float = Field(
+        5.0, gt=0, le=60, description="That a source which fails is left alone, doubled each time"
+    )
     BINANCE_RATE_LIMIT: int = Field(5400, ge=100, description="Weight a minute; it allows 6,000")
     OKX_RATE_LIMIT: int = Field(
         20, ge=1, description="Requests in 2 s to its narrowest endpoints; others in proportion"

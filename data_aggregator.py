@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from circuit_breaker import FIRST_REST_SECONDS
 from clock import SteadyClock
 from data_alerts import DataAlerts
 from data_cache import DataCache, NoDataCache
@@ -37,6 +38,7 @@ Source = TypeVar("Source")
 class MultiSourceDataAggregator:
     """One voice for all sources. `clock` is the market's time, `wall_clock` that of ages.
 
+    `rest_seconds` is how long a source that fails is left alone at first;
     `compare_every_seconds` is how often all sources are asked for prices, to hold them against
     each other (never by default); `on_change` is called when a source's state has changed or
     there is a new data alert.
@@ -55,6 +57,7 @@ class MultiSourceDataAggregator:
         cache: DataCache | None = None,
         check: PriceCheck | None = None,
         budget_seconds: float = SOURCE_BUDGET_SECONDS,
+        rest_seconds: float = FIRST_REST_SECONDS,
         compare_every_seconds: float | None = None,
         on_change: Callable[[], None] = lambda: None,
     ):
@@ -65,7 +68,11 @@ class MultiSourceDataAggregator:
         self._priority = priority
         self.alerts = DataAlerts(database, wall_clock, on_change)
         self._monitor = SourceMonitor(
-            self._price_sources, wall_clock, on_change=on_change, on_down=self._tell_down
+            self._price_sources,
+            wall_clock,
+            rest_seconds=rest_seconds,
+            on_change=on_change,
+            on_down=self._tell_down,
         )
         asked_for_prices = _in_order(self._price_sources, priority["price"])
         self.latest = LatestPrices(

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from circuit_breaker import BreakerState, CircuitBreaker
+from circuit_breaker import FIRST_REST_SECONDS, BreakerState, CircuitBreaker
 from domain import MINUTE_MS, Clock
 from errors import SourceError, SourceRateLimited
 from market_sources import PriceSource
@@ -66,8 +66,8 @@ class Outcome:
 class SourceRecord:
     """What is known of one source."""
 
-    def __init__(self, name: str, wall_clock: Clock):
-        self.breaker = CircuitBreaker(wall_clock)
+    def __init__(self, name: str, wall_clock: Clock, rest_seconds: float):
+        self.breaker = CircuitBreaker(wall_clock, rest_seconds)
         self.askers = Askers(name)
         self.last_failure: SourceError | None = None
         self._name = name
@@ -123,7 +123,7 @@ class SourceMonitor:
     """Puts questions to sources and remembers how they went. `wall_clock` stamps them.
 
     `on_change` is called when a source's state has changed, `on_down` with the name of one whose
-    breaker has opened and why.
+    breaker has opened and why. A source that fails is left alone for `rest_seconds` at first.
     """
 
     def __init__(
@@ -131,10 +131,11 @@ class SourceMonitor:
         names: Iterable[str],
         wall_clock: Clock,
         *,
+        rest_seconds: float = FIRST_REST_SECONDS,
         on_change: Callable[[], None] = lambda: None,
         on_down: Callable[[str, SourceError], None] = lambda name, failure: None,
     ):
-        self._records = {name: SourceRecord(name, wall_clock) for name in names}
+        self._records = {name: SourceRecord(name, wall_clock, rest_seconds) for name in names}
         self._on_change = on_change
         self._on_down = on_down
 

@@ -100,3 +100,17 @@ def test_a_probe_that_was_not_asked_or_is_lost_makes_room_for_the_next(
     assert not breaker.admit()
     passes(clock, 30)
     assert breaker.admit()
+
+
+def test_the_first_rest_is_as_long_as_it_is_told(clock: ManualClock):
+    breaker = CircuitBreaker(clock, 1.0)
+    fail(breaker, 3)
+    assert breaker.retry_at_ms == 1_001_000
+    passes(clock, 1)
+    fail(breaker, 1)
+    assert breaker.retry_at_ms == 1_003_000
+    passes(clock, 2)
+    assert breaker.admit()
+    breaker.succeed()
+    fail(breaker, 3)
+    assert breaker.retry_at_ms == clock.now_ms() + 1_000

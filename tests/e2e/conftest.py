@@ -65,6 +65,7 @@ def app_address(exchange: RunningServer, tmp_path_factory: pytest.TempPathFactor
         "OKX_STREAM_URL": exchange.address.replace("http", "ws", 1) + "/ws/v5",
         "COINGECKO_API_URL": f"{exchange.address}/coingecko",
         "SOURCE_TIMEOUT_SECONDS": "2",
+        "SOURCE_REST_SECONDS": "1",
         "PRICE_POLL_SECONDS": "0.5",
         "LOCAL_PROVIDERS": "on",
         "MARKET": "demo",
