@@ -15,7 +15,7 @@ The rules, for a price of one coin from one source (prices in USDT, ages by the 
 7. What is in quarantine stays there until it agrees with another source, or with the last
    believed price; where no other source is at hand, rule 5 lets it out.
 8. Anything else is believed. Where it is apart from one at hand, that is told: of the one that
-   is held back, if one of the two is, else of the one that has just spoken.
+   is held back or has moved while there was no other, else of the one that has just spoken.
 
 Pure: times are given, and nobody is asked.
 """
@@ -68,6 +68,7 @@ class PriceCheck:
         self._believed_of: dict[SourceCoin, Seen] = {}
         self._quarantined: set[SourceCoin] = set()
         self._candidates: dict[SourceCoin, Seen] = {}
+        self._moved: set[SourceCoin] = set()  # those that went far while there was no other
 
     def quarantined(self, source: str) -> list[str]:
         """The coins whose prices of this source are not believed."""
@@ -113,6 +114,8 @@ class PriceCheck:
         if trusted and has_moved and not self._stands(source, coin, price, now_ms):
             held = apart("held_back", source, coin, price, trusted)
             return Verdict(believed=False, findings=[held])
+        if has_moved and not trusted:
+            self._moved.add((source, coin))
         found = self._apart(source, coin, price, trusted)
         return Verdict(doubtful=has_moved and not trusted, findings=found)
 
@@ -121,6 +124,7 @@ class PriceCheck:
     ) -> Verdict:
         """Believed; a third that is apart from the two is the outlier."""
         self._quarantined.discard((source, coin))
+        self._moved.discard((source, coin))
         said, found = {source: price, **others}, []
         for name, other in others.items():
             if not self._agree(price, other) and (name, coin) not in self._quarantined:
@@ -193,10 +197,11 @@ class PriceCheck:
     ) -> list[Finding]:
         """What to tell of two that are apart, neither of them in quarantine."""
         far = {name: other for name, other in others.items() if not self._agree(price, other)}
-        held = {name: other for name, other in far.items() if (name, coin) in self._candidates}
-        if held:
+        suspects = self._candidates.keys() | self._moved
+        to_blame = {name: other for name, other in far.items() if (name, coin) in suspects}
+        if to_blame:
             here = {source: price}
-            return [apart("apart", name, coin, other, here) for name, other in held.items()]
+            return [apart("apart", name, coin, other, here) for name, other in to_blame.items()]
         return [apart("apart", source, coin, price, far)] if far else []
 
 

@@ -218,3 +218,19 @@ def test_the_outlier_is_told_of_whoever_speaks_last(market: Market, order: tuple
     (found,) = market.verdict.findings
     assert (found.code, found.source) == ("outlier", "coingecko")
     assert {other["source"] for other in found.values["others"]} == {"binance", "okx"}
+
+
+def test_a_deviation_is_told_of_the_one_that_moved_while_there_was_no_other(market: Market):
+    market.says("binance", "100", at=0)
+    assert market.says("binance", "106", at=20)
+    assert market.verdict.doubtful
+    assert market.says("coingecko", "100", at=21)
+    assert [(found.code, found.source) for found in market.verdict.findings] == [
+        ("apart", "binance")
+    ]
+    assert market.says("binance", "100", at=22)
+    assert market.found == []
+    assert not market.says("coingecko", "103", at=23)  # now it is the other
+    assert [(found.code, found.source) for found in market.verdict.findings] == [
+        ("held_back", "coingecko")
+    ]
