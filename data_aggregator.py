@@ -104,6 +104,7 @@ class MultiSourceDataAggregator:
             wall_clock,
             budget_seconds,
             self.alerts.tell,
+            lambda source, coin: coin in self.latest.quarantined(source),
         )
         self._depth = DepthRouting(
             _in_order(sources, priority.get("depth", ())),

@@ -59,7 +59,8 @@ class KlineRouting:
     """Candles of `sources`, the first choice first, each with a store of its own series.
 
     `clock` is the market's time, `wall_clock` that by which gaps are asked for again;
-    `budget_seconds` is what a live question may take in all.
+    `budget_seconds` is what a live question may take in all. `is_quarantined` says whether a
+    source's price of a coin is not believed for now.
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class KlineRouting:
         wall_clock: Clock,
         budget_seconds: float,
         tell: Callable[[Iterable[Finding]], None] = lambda findings: None,
+        is_quarantined: Callable[[str, str], bool] = lambda source, coin: False,
     ):
         self._store = store
+        self._is_quarantined = is_quarantined
         self._sources = sources
         self._monitor = monitor
         self._clock = clock
@@ -182,12 +185,18 @@ class KlineRouting:
     # -------------------------------------------------------------------------- one source
 
     def _venues(self, coin: Coin, interval: Interval) -> list[Venue]:
-        """The sources that list the coin, first choice first."""
-        return [
+        """The sources that list the coin, first choice first.
+
+        One whose price of the coin is in quarantine is left out while there is another: bars are
+        kept for good, and those that it makes now are no better than its price.
+        """
+        venues = [
             Venue(source, symbol, coin, interval)
             for source in self._sources
             for symbol in venue_symbols(source.name, [coin])
         ]
+        trusted = [venue for venue in venues if not self._is_quarantined(venue.name, coin.symbol)]
+        return trusted or venues
 
     def _klines_of(
         self, venue: Venue, question: KlineQuestion

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from binance_fetcher import BinanceDataFetcher
 from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
-from domain import HOUR_MS, Coin, Interval, KlineSeries
+from domain import HOUR_MS, Coin, Interval, KlineSeries, Ticker
 from errors import SourceRateLimited, SourceUnavailable
 from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
@@ -194,6 +195,26 @@ def test_a_slow_venue_leaves_time_for_the_next(
     answer = aggregator.get_klines("BTC", H1, limit=5)
     assert (answer.series.source, answer.stale) == ("okx", False)
     assert time.monotonic() - began < 0.6
+
+
+def test_a_venue_whose_price_is_in_quarantine_makes_no_candles(
+    database: Database, clock: ManualClock, venues: dict[str, Gapped]
+):
+    aggregator = aggregator_of(database, clock, {**venues})
+
+    def pushed(source: str, price: str) -> None:
+        ticker = Ticker("BTC", Decimal(price), clock.now_ms(), source)
+        aggregator.latest.receive(source, {"BTC": ticker})
+
+    for source in ("binance", "okx", "binance"):
+        pushed(source, "100")
+    assert aggregator.get_klines("BTC", H1, limit=5).series.source == "binance"
+    pushed("binance", "150")
+    assert aggregator.latest.quarantined("binance") == ["BTC"]
+    assert aggregator.get_klines("BTC", H1, limit=5).series.source == "okx"
+    pushed("binance", "100")
+    assert aggregator.latest.quarantined("binance") == []
+    assert aggregator.get_klines("BTC", H1, limit=5).series.source == "binance"
 
 
 def test_a_live_question_does_not_wait_for_history(
