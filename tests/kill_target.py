@@ -86,10 +86,13 @@ def main(path: Path) -> None:
 
 
 def _model(database: Database, clock: ManualClock) -> TradingModel:
-    """The model of earlier runs, its clock set after what they booked, or a new one."""
+    """The model of earlier runs, its clock set after what they booked or began, or a new one."""
     known = models.list_models(database.connection)
     if known:
-        clock.set((books.latest_value_time(database.connection) or START_MS) + 60_000)
+        booked = books.latest_value_time(database.connection) or START_MS
+        newest = database.connection.execute("SELECT MAX(started_at) FROM cycles").fetchone()
+        begun = newest[0] or START_MS
+        clock.set(max(booked, begun) + 60_000)
         return known[0]
     model = TradingModel("Gambler", "random", Decimal(1_000_000), Interval.M1, 1, "off")
     with database.transaction() as connection:
