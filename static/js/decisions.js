@@ -19,11 +19,11 @@ import { openButton } from './calls-table.js';
 import { openCycle, outcomeBadge } from './decision-dialog.js';
 import { element } from './element.js';
 import { emptyState } from './failure.js';
-import { formatMoney, formatPercent, formatQuantity, formatTime, NOTHING } from './format.js';
+import { formatMoney, formatPercent, formatQuantity, NOTHING } from './format.js';
 import { t } from './i18n.js';
-import { coinLink, modelLink } from './positions.js';
+import { coinLink, modelColumn } from './positions.js';
 import { dataTable } from './table.js';
-import { longText } from './trades.js';
+import { longText, timeColumn } from './trades.js';
 import { word } from './words.js';
 
 /** @type {Record<string, string>} */
@@ -35,24 +35,6 @@ const SIGNAL_BADGES = {
 };
 
 /** @typedef {import('./table.js').Column<DecisionRow>} DecisionColumn */
-
-/** @type {DecisionColumn} */
-const timeColumn = {
-  key: 'time',
-  label: t('Time'),
-  value: ({ timestamp }) => timestamp,
-  show: ({ timestamp }) =>
-    element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
-  className: () => 'muted tabular',
-};
-
-/** @type {DecisionColumn} */
-const modelColumn = {
-  key: 'model',
-  label: t('Model'),
-  value: ({ model_name }) => model_name,
-  show: ({ model_id, model_name }) => modelLink(model_id, model_name),
-};
 
 /** @type {DecisionColumn[]} */
 const decisionColumns = [

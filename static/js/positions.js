@@ -105,8 +105,8 @@ export const modelLink = (id, name) => element('a', { href: `/models/${id}`, cla
 /** @type {PositionColumn} */
 const coinColumn = { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: ({ coin }) => coinLink(coin) };
 
-/** @type {PositionColumn} */
-const modelColumn = {
+/** Whose row it is. @type {import('./table.js').Column<{ model_id?: number, model_name?: string }>} */
+export const modelColumn = {
   key: 'model',
   label: t('Model'),
   value: ({ model_name }) => model_name,

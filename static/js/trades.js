@@ -31,7 +31,7 @@ import {
   NOTHING,
 } from './format.js';
 import { t } from './i18n.js';
-import { coinLink, modelLink } from './positions.js';
+import { coinLink, modelColumn } from './positions.js';
 import { dataTable } from './table.js';
 import { sideBadge, word } from './words.js';
 
@@ -80,22 +80,14 @@ export function tradesTable(container, { withModel, filter, exportButton, most =
 
 /** @typedef {import('./table.js').Column<Trade>} TradeColumn */
 
-/** @type {TradeColumn} */
-const timeColumn = {
+/** When a row came about. @type {import('./table.js').Column<{ timestamp: string }>} */
+export const timeColumn = {
   key: 'time',
   label: t('Time'),
   value: ({ timestamp }) => timestamp,
   show: ({ timestamp }) =>
     element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
   className: () => 'muted tabular',
-};
-
-/** @type {TradeColumn} */
-const modelColumn = {
-  key: 'model',
-  label: t('Model'),
-  value: ({ model_name }) => model_name,
-  show: ({ model_id, model_name }) => modelLink(model_id, model_name),
 };
 
 /** @type {TradeColumn[]} */
