@@ -10,7 +10,7 @@ const TOPICS = ['price', 'trade', 'account_value', 'backtest', 'cycle', 'health'
 const SERIES_TOPIC = 'kline';
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
-/** Who looks through intervals does not mean each of them. */
+/** Who looks through intervals does not mean each of them, and a page that opens names its own first. */
 const SERIES_SETTLES_MS = 200;
 
 /** @type {EventTarget} */
@@ -35,7 +35,7 @@ export const streamState = () => state;
  */
 export function subscribe(topic, handler) {
   hub.addEventListener(topic, (event) => handler(/** @type {CustomEvent} */ (event).detail));
-  if (!source && !retryTimer) connect();
+  if (!source && !retryTimer && !seriesTimer) seriesTimer = setTimeout(reopen, SERIES_SETTLES_MS);
 }
 
 /** Told of each change of state. @param {(state: StreamState) => void} handler */
@@ -64,10 +64,12 @@ export function followSeries(coin, interval) {
 }
 
 function reopen() {
+  seriesTimer = 0;
   if (retryTimer) return; // it will be asked for then
+  const mayHaveMissed = source !== null || series !== '';
   source?.close();
   connect();
-  source?.addEventListener('open', () => hub.dispatchEvent(new Event('resumed')), { once: true });
+  if (mayHaveMissed) source?.addEventListener('open', () => hub.dispatchEvent(new Event('resumed')), { once: true });
 }
 
 function connect() {
@@ -117,7 +119,8 @@ function setState(next) {
 window.addEventListener('pagehide', () => {
   source?.close();
   clearTimeout(retryTimer);
-  retryTimer = 0;
+  clearTimeout(seriesTimer);
+  retryTimer = seriesTimer = 0;
 });
 window.addEventListener('pageshow', (event) => {
   if (!event.persisted) return;
