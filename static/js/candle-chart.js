@@ -2,6 +2,7 @@
  * Candles over a volume pane on Lightweight Charts, with averages, trade markers and price lines.
  *
  * @typedef {import('./klines.js').Bar} Bar
+ * @typedef {{ from: number, to: number }} View which bars are in view, by their places; parts of a bar count
  *
  * @typedef {object} Marker
  * @property {string} id given back on hover
@@ -74,6 +75,8 @@ export class CandleChart {
   #cursor = -1;
   /** Open time of the newest bar that is drawn. */
   #drawnTo = -Infinity;
+  /** The view that was asked for last, until the chart's next frame shows it. @type {View | null} */
+  #askedView = null;
 
   /**
    * @param {HTMLElement} container emptied; its height is the chart's
@@ -132,8 +135,7 @@ export class CandleChart {
    * @param {'keep' | 'latest'} view
    */
   setBars(bars, view) {
-    const scale = this.chart.timeScale();
-    const range = view === 'keep' ? scale.getVisibleLogicalRange() : null;
+    const range = view === 'keep' ? this.#view() : null;
     const anchor = this.#bars[Math.max(0, Math.ceil(range?.from ?? 0))];
     const anchorIndex = anchor ? this.#bars.indexOf(anchor) : 0;
     this.#bars = bars;
@@ -146,7 +148,7 @@ export class CandleChart {
     this.#drawTrip();
     if (range && anchor) {
       const shift = barIndexAt(bars, anchor.timestamp) - anchorIndex;
-      scale.setVisibleLogicalRange({ from: range.from + shift, to: range.to + shift });
+      this.#showView({ from: range.from + shift, to: range.to + shift });
     } else {
       this.showLatest();
     }
@@ -221,19 +223,33 @@ export class CandleChart {
     const first = barIndexAt(this.#bars, from);
     const last = barIndexAt(this.#bars, to);
     const margin = Math.max(12, (this.#barsInView() / 2 - (last - first)) / 2, (last - first) * 0.2);
-    this.chart.timeScale().setVisibleLogicalRange({ from: first - margin, to: last + margin });
+    this.#showView({ from: first - margin, to: last + margin });
     this.candles.priceScale().applyOptions({ autoScale: true });
   }
 
   showLatest() {
     const bars = this.#bars.length;
-    this.chart.timeScale().setVisibleLogicalRange({ from: bars - this.#barsInView(), to: bars + 4 });
+    this.#showView({ from: bars - this.#barsInView(), to: bars + 4 });
     this.candles.priceScale().applyOptions({ autoScale: true });
   }
 
   /** What the chart shows, for screen readers. @param {string} label */
   setLabel(label) {
     this.plot.setAttribute('aria-label', label);
+  }
+
+  /** The view, or the one that the next frame will show. @returns {View | null} */
+  #view() {
+    return this.#askedView ?? this.chart.timeScale().getVisibleLogicalRange();
+  }
+
+  /** @param {View} view */
+  #showView(view) {
+    this.#askedView = view;
+    this.chart.timeScale().setVisibleLogicalRange(view);
+    requestAnimationFrame(() => {
+      if (this.#askedView === view) this.#askedView = null;
+    });
   }
 
   #barsInView() {
@@ -300,10 +316,10 @@ export class CandleChart {
     this.candles.applyOptions(candleOptions());
     this.setLevels(this.#levels);
     // Ticks are weighed anew, in another zone, only for times that the chart does not yet have.
-    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const range = this.#view();
     for (const series of [this.candles, this.volume, this.tripLine, ...this.#averageSeries]) series.setData([]);
     this.setBars(this.#bars, 'keep');
-    if (range) this.chart.timeScale().setVisibleLogicalRange(range);
+    if (range) this.#showView(range);
   }
 
   /**
@@ -331,8 +347,7 @@ export class CandleChart {
 
   /** Arrow keys go from bar to bar and say it; with Shift they move the view; + and − zoom. @param {KeyboardEvent} event */
   #onKey(event) {
-    const scale = this.chart.timeScale();
-    const range = scale.getVisibleLogicalRange();
+    const range = this.#view();
     if (!range || event.ctrlKey || event.metaKey || event.altKey) return;
     const width = range.to - range.from;
     /** @type {Record<string, () => void>} */
@@ -342,9 +357,9 @@ export class CandleChart {
       PageUp: () => this.#pan(range, -width),
       PageDown: () => this.#pan(range, width),
       End: () => this.#moveCursor(this.#bars.length - 1),
-      '+': () => scale.setVisibleLogicalRange({ from: range.from + width * 0.1, to: range.to - width * 0.1 }),
-      '=': () => scale.setVisibleLogicalRange({ from: range.from + width * 0.1, to: range.to - width * 0.1 }),
-      '-': () => scale.setVisibleLogicalRange({ from: range.from - width * 0.1, to: range.to + width * 0.1 }),
+      '+': () => this.#showView({ from: range.from + width * 0.1, to: range.to - width * 0.1 }),
+      '=': () => this.#showView({ from: range.from + width * 0.1, to: range.to - width * 0.1 }),
+      '-': () => this.#showView({ from: range.from - width * 0.1, to: range.to + width * 0.1 }),
       Escape: () => this.#moveCursor(-1),
     };
     const action = actions[event.key];
@@ -354,16 +369,16 @@ export class CandleChart {
   }
 
   #cursorStart() {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const range = this.#view();
     return this.#cursor >= 0 ? this.#cursor : Math.min(this.#bars.length, Math.floor(range?.to ?? 0));
   }
 
   /**
-   * @param {{ from: number, to: number }} range
+   * @param {View} range
    * @param {number} bars
    */
   #pan({ from, to }, bars) {
-    this.chart.timeScale().setVisibleLogicalRange({ from: from + bars, to: to + bars });
+    this.#showView({ from: from + bars, to: to + bars });
   }
 
   /** @param {number} index -1 takes the crosshair away */
@@ -375,7 +390,7 @@ export class CandleChart {
       this.chart.clearCrosshairPosition();
       return;
     }
-    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const range = this.#view();
     if (range && at < range.from) this.#pan(range, at - range.from);
     if (range && at > range.to) this.#pan(range, at - range.to);
     this.#cursor = at;
