@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from domain import Decision, Instrument
-from ledger import ONE
 from paper_execution import ExecutionRules
-from risk import position_scales, scaled
+from risk import position_scale, scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +46,4 @@ class EntryTerms:
 
     def rules(self, coin: str, rules: ExecutionRules) -> ExecutionRules:
         """`rules` with the position limit scaled by the coin's weight over the heaviest."""
-        scale = position_scales(self.shares).get(coin, ONE)
-        return replace(rules, risk=scaled(rules.risk, scale))
+        return replace(rules, risk=scaled(rules.risk, position_scale(self.shares, coin)))

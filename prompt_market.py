@@ -39,10 +39,11 @@ def symbol_text(symbol: str) -> str:
 
 def price_text(price: Decimal | float, tick_size: Decimal | None) -> str:
     """A price with the digits of its tick; with eight significant ones where that is not known."""
-    if not tick_size:
-        return number_text(price, 8)
-    decimals = max(0, -int(tick_size.normalize().as_tuple().exponent))
-    return f"{price:.{decimals}f}"
+    return f"{price:.{_decimals(tick_size)}f}" if tick_size else number_text(price, 8)
+
+
+def _decimals(tick_size: Decimal) -> int:
+    return max(0, -int(tick_size.normalize().as_tuple().exponent))
 
 
 def number_text(number: Decimal | float, digits: int = SIGNIFICANT) -> str:
@@ -67,7 +68,10 @@ def time_text(time_ms: int) -> str:
 def closes_text(klines: KlineSeries, bars: int, tick_size: Decimal | None) -> str:
     """The closes of the last bars, oldest first."""
     closes = klines.close[max(0, len(klines) - bars) :].tolist()
-    return ", ".join(price_text(close, tick_size) for close in closes)
+    if not tick_size:
+        return ", ".join(number_text(close, 8) for close in closes)
+    decimals = _decimals(tick_size)
+    return ", ".join(f"{close:.{decimals}f}" for close in closes)
 
 
 def closed_at_ms(klines: KlineSeries) -> int:

@@ -31,10 +31,18 @@ def position_scales(weights: Mapping[str, float]) -> dict[str, Decimal]:
     """Each coin's weight over the heaviest one's: what its largest position is scaled by."""
     heaviest = max(weights.values(), default=0.0)
     return {
-        coin: Decimal(repr(round(weight / heaviest, 12)))
-        for coin, weight in weights.items()
-        if heaviest > 0
+        coin: _position_scale(weight, heaviest) for coin, weight in weights.items() if heaviest > 0
     }
+
+
+def position_scale(weights: Mapping[str, float], coin: str) -> Decimal:
+    """The same for one coin; 1 for one that has no weight."""
+    heaviest = max(weights.values(), default=0.0)
+    return _position_scale(weights[coin], heaviest) if coin in weights and heaviest > 0 else ONE
+
+
+def _position_scale(weight: float, heaviest: float) -> Decimal:
+    return Decimal(repr(round(weight / heaviest, 12)))
 
 
 def scaled(profile: RiskProfile | None, scale: Decimal) -> RiskProfile | None:

@@ -34,7 +34,7 @@ from repositories import models
 from trading_desk import TradingDesk
 
 CYCLE_THREADS = 64  # most of them wait for an LLM
-SPREAD_PLACES, SPREAD_SECONDS = 25, 1.0  # cycles that are due together begin one by one
+SPREAD_PLACES, SPREAD_SECONDS = 25, 5.0  # cycles that are due together begin one by one
 VALUE_EVERY_MINUTES = 1
 MISFIRE_SECONDS = 30
 LEASE_LOOK_SECONDS = 1.0
@@ -47,8 +47,9 @@ log = logging.getLogger(__name__)
 class AlignedTrigger(BaseTrigger):  # type: ignore[misc]
     """Fires whenever `clock` shows a multiple of `every_minutes` since the epoch.
 
-    `place` puts it a little later (a second at most, a tenth of a turn where time is accelerated),
-    so that models which are due together do not wait for each other's work.
+    `place` puts it a little later (five seconds at most, and half a turn), so that models which
+    are due together do not wait for each other's work: twenty at the same moment take turns on one
+    processor, and each of them takes as long as all.
     """
 
     def __init__(self, clock: Clock, every_minutes: int, place: int = 0):
@@ -63,7 +64,7 @@ class AlignedTrigger(BaseTrigger):  # type: ignore[misc]
         # A millisecond later than the turn, so that the clock has surely reached it.
         wait = self._clock.wall_seconds_until(next_ms) + 0.001
         turn_seconds = self._clock.wall_seconds_until(next_ms + self._step_ms) - wait
-        delay = self._place * min(SPREAD_SECONDS, max(0.0, turn_seconds / 10))
+        delay = self._place * min(SPREAD_SECONDS, max(0.0, turn_seconds / 2))
         return datetime.now(UTC) + timedelta(seconds=wait + delay)
 
 

@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import audit_log
 import ledger
+from audit_log import Action, Actor, Audited
 from cycle_booking import CycleBooking, CycleReport
 from data_aggregator import MultiSourceDataAggregator
 from database import Connection, Database
@@ -117,26 +119,34 @@ class TradingEngine:
     # -------------------------------------------------------------------------------- cycle
 
     def execute_trading_cycle(
-        self, scheduled_at: int | None = None, market: MarketState | None = None
+        self,
+        scheduled_at: int | None = None,
+        market: MarketState | None = None,
+        by: Actor | None = None,
     ) -> CycleReport:
         """One cycle now; a failure is this model's alone and stands in the report's cycle.
 
-        `market` is a snapshot that was taken for several models. Raises Conflict: cycle_running
+        `market` is a snapshot that was taken for several models, `by` who asked for a cycle that
+        was not due. Raises Conflict: cycle_running
         while another one is, cycle_done when `scheduled_at` was run before, trading_halted by the
         kill switch, max_drawdown after a loss, loop_elsewhere where another process trades.
         """
         if not self._lock.acquire(blocking=False):
             raise Conflict(f"A cycle of {self.model.name!r} is running.", code="cycle_running")
         try:
-            return self._run_cycle(scheduled_at, market)
+            return self._run_cycle(scheduled_at, market, by)
         finally:
             self._lock.release()
 
-    def _run_cycle(self, scheduled_at: int | None, market: MarketState | None) -> CycleReport:
+    def _run_cycle(
+        self, scheduled_at: int | None, market: MarketState | None, by: Actor | None
+    ) -> CycleReport:
         now_ms = self.clock.now_ms()
         previous_ms = cycles.previous_start(self.database.connection, self.model.id)
         with self.database.transaction() as connection:
             cycle = self._begin(connection, scheduled_at, now_ms)
+            if by is not None:
+                self._note_asked(connection, by)
         self._publish_cycle(cycle)
         try:
             report = self._decide_and_book(cycle, previous_ms, market)
@@ -167,6 +177,10 @@ class TradingEngine:
             )
         return cycles.begin(connection, self.model.id, scheduled_at, now_ms)
 
+    def _note_asked(self, connection: Connection, by: Actor) -> None:
+        model = self.model
+        audit_log.record(connection, by, Action.RUN, Audited.MODEL, model.id, model.name)
+
     def _check_lease(self, connection: Connection) -> None:
         """Raises Conflict (loop_elsewhere) where another process trades."""
         if self._lease is not None:
@@ -176,7 +190,7 @@ class TradingEngine:
         self, cycle: Cycle, previous_ms: int | None, market: MarketState | None
     ) -> CycleReport:
         stopwatch = Stopwatch()
-        shares = self._shares()
+        shares = pools.shares(self.database.connection, self.model.id)
         trader = self._make_trader(list(shares), cycle.id)
         seen = self.snapshot(trader) if market is None else market
         shown = {
@@ -201,15 +215,12 @@ class TradingEngine:
 
         return booking.book(cycle, decisions, prices, terms, finished)
 
-    def _shares(self) -> dict[str, float]:
-        """The pool's normalised weights of the coins that may be entered, read afresh."""
-        members = pools.members(self.database.connection, self.model.id)
-        return {member.coin.symbol: member.share for member in members if member.share > 0}
-
     def snapshot(self, trader: Trader, also: Sequence[str] = ()) -> dict[str, CoinMarket]:
         """The coins that may be entered, those that are held and can only be closed, and `also`."""
-        held = open_positions.held_by(self.database.connection, self.model.id)
-        wanted = list(dict.fromkeys([*self._shares(), *held, *also]))
+        connection = self.database.connection
+        enterable = pools.shares(connection, self.model.id)
+        held = open_positions.held_by(connection, self.model.id)
+        wanted = list(dict.fromkeys([*enterable, *held, *also]))
         if not wanted:
             return {}
         market = self._snapshots.take(
@@ -279,8 +290,10 @@ class TradingEngine:
         ]
         # Brings the venues' lists up to date.
         instruments = self._instruments([*entered, *partly_closed])
-        found = {coin: coins.find(self.database.connection, coin) for coin, _ in decisions}
-        known = {coin: row for coin, row in found.items() if row is not None}
+        decided = [coin for coin, _ in decisions]
+        found = coins.find_all(self.database.connection, decided)
+        by_symbol = {coin.symbol: coin for coin in found}
+        known = {coin: by_symbol[coin.upper()] for coin in decided if coin.upper() in by_symbol}
         venues = self.data_aggregator.venues.trading_venues(
             known[coin] for coin in dict.fromkeys(entered) if coin in known
         )
@@ -321,9 +334,9 @@ class TradingEngine:
         """Close what these prices bring to its stop, target or liquidation; remember the marks."""
         return self.exits.check(prices)
 
-    def flatten(self) -> list[BookedTrade]:
+    def flatten(self, by: Actor) -> list[BookedTrade]:
         """Close every position now. Raises SourceError when one of them has no fresh price."""
-        return self.exits.flatten()
+        return self.exits.flatten(by)
 
     def valued_account(self) -> ValuedAccount:
         """The account at the last good marks; nothing is asked of a source."""

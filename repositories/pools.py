@@ -48,6 +48,20 @@ def members(connection: sqlite3.Connection, model_id: int) -> list[PoolMember]:
     ]
 
 
+def shares(connection: sqlite3.Connection, model_id: int) -> dict[str, float]:
+    """The normalised weights of the coins that may be entered by symbol, by market cap rank."""
+    weights = {
+        row["symbol"]: row["weight"]
+        for row in connection.execute(
+            "SELECT c.symbol, p.weight FROM coins c JOIN model_coin_pools p ON p.coin_id = c.id "
+            f"WHERE p.model_id = ? AND p.is_enabled AND c.is_active {coins.BY_RANK}",
+            (_owner(connection, model_id),),
+        )
+    }
+    total = sum(weights.values())
+    return {symbol: weight / total for symbol, weight in weights.items() if weight > 0}
+
+
 def symbols_of_all(connection: sqlite3.Connection) -> dict[int, list[str]]:
     """The symbols that each model may enter, by its id."""
     rows = connection.execute(
