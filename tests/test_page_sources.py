@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "static"
 TEMPLATES = sorted((ROOT / "templates").glob("*.html"))
 MODULES = sorted((STATIC / "js").glob("*.js"))
-STYLES = sorted((STATIC / "css").glob("*.css"))
+STYLES = sorted((STATIC / "css").rglob("*.css"))
 
 
 EXPORTED = "backtest_export.html"
@@ -59,6 +59,31 @@ def test_a_module_imports_modules_that_exist(module: Path):
 def test_no_module_is_left_over(module: Path):
     others = [path.read_text("utf-8") for path in (*MODULES, *TEMPLATES) if path != module]
     assert any(f"/{module.name}'" in source for source in others)
+
+
+def test_every_stylesheet_is_linked():
+    base = (ROOT / "templates" / "base.html").read_text("utf-8")
+    listed = re.search(r"for sheet in \[(.*?)\]", base, re.S)
+    assert listed
+    shared = {f"css/{sheet}.css" for sheet in re.findall(r"'([^']+)'", listed[1])}
+    own = {
+        sheet
+        for template in TEMPLATES
+        for sheet in re.findall(r"'static', filename='(css/[^']+)'", template.read_text("utf-8"))
+    }
+    on_disk = {path.relative_to(STATIC).as_posix() for path in STYLES}
+    assert shared | own == on_disk - {"css/backtest-export.css"}  # which backtest_export.py reads
+
+
+@pytest.mark.parametrize("style", STYLES, ids=name)
+def test_no_rule_is_left_over(style: Path):
+    users = (*MODULES, *TEMPLATES, ROOT / "svg_charts.py")
+    sources = "\n".join(path.read_text("utf-8") for path in users)
+    words = set(re.findall(r"[\w-]+", sources))
+    begun = tuple(re.findall(r"([a-z][\w-]*-)\$\{", sources))  # `toast-${kind}`
+    css = re.sub(r"/\*.*?\*/|\{[^{}]*\}", "", style.read_text("utf-8"), flags=re.S)
+    named = set(re.findall(r"[.#]([a-zA-Z][\w-]*)", css))
+    assert {word for word in named - words if not word.startswith(begun)} == set()
 
 
 def test_colours_are_named_in_the_tokens_alone():

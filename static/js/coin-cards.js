@@ -25,7 +25,7 @@ export function showCards(container, coins) {
     cards.set(coin, made);
     return made;
   });
-  replaceContent(container, element('ul', { class: 'coin-cards', 'data-testid': 'coin-cards' }, ...nodes));
+  replaceContent(container, element('ul', { class: 'card-grid coin-cards', 'data-testid': 'coin-cards' }, ...nodes));
 }
 
 /** @param {Coin} coin */
@@ -33,7 +33,7 @@ function card(coin) {
   return element(
     'li',
     {
-      class: `card coin-card${coin.is_active ? '' : ' coin-inactive'}`,
+      class: `card card-compact coin-card${coin.is_active ? '' : ' coin-inactive'}`,
       'data-key': coin.id,
       'data-testid': 'coin-card',
     },
@@ -43,8 +43,8 @@ function card(coin) {
       element(
         'div',
         { class: 'coin-names' },
-        element('h3', { class: 'coin-symbol' }, coinLink(coin.symbol)),
-        element('div', { class: 'coin-name muted', title: coin.name, 'data-testid': 'coin-name' }, coin.name),
+        element('h3', { class: 'card-name' }, coinLink(coin.symbol)),
+        element('div', { class: 'one-line muted', title: coin.name, 'data-testid': 'coin-name' }, coin.name),
       ),
       element('div', { class: 'coin-price' }, priceNode(coin.symbol), changeNode(coin.symbol)),
     ),
@@ -81,6 +81,6 @@ function factList({ binance_symbol: binance, okx_symbol: okx, coingecko_id: geck
   return element(
     'dl',
     { class: 'coin-facts' },
-    ...facts.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))),
+    ...facts.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', { class: 'one-line' }, value))),
   );
 }

@@ -48,7 +48,7 @@ export function venueNode(symbol, trading) {
   const says = trading === null ? t('not known whether it is traded') : trading ? t('traded') : t('not traded');
   return element(
     'span',
-    { class: 'venue', 'data-state': state, title: says },
+    { class: 'venue light', 'data-state': state, title: says },
     symbol,
     element('span', { class: 'sr-only' }, ` (${says})`),
   );

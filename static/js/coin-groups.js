@@ -46,7 +46,7 @@ export function groupsPanel(container, { search, count, add, onChange, onShow })
       count,
       t('%(count)s of %(total)s groups', { count: formatNumber(shown.length), total: formatNumber(groups.length) }),
     );
-    const list = () => element('ul', { class: 'group-cards', 'data-testid': 'group-cards' }, ...shown.map(groupCard));
+    const list = () => element('ul', { class: 'card-grid', 'data-testid': 'group-cards' }, ...shown.map(groupCard));
     keepingFocus(container, () => replaceContent(container, shown.length ? list() : noGroups(groups.length)));
   }
 
@@ -133,11 +133,11 @@ function groupCard({ id, name, description, follows_rank: followed, coins }) {
   const more = coins.length - MEMBERS_NAMED;
   return element(
     'li',
-    { class: 'card group-card', 'data-key': id, 'data-testid': 'group-card' },
+    { class: 'card card-compact', 'data-key': id, 'data-testid': 'group-card' },
     element(
       'div',
       { class: 'coin-head' },
-      element('h3', { class: 'group-name', 'data-testid': 'group-name' }, name),
+      element('h3', { class: 'card-name', 'data-testid': 'group-name' }, name),
       element('span', { class: 'badge', 'data-testid': 'group-size' }, coinCount(coins.length)),
     ),
     followed

@@ -20,7 +20,7 @@ export const COIN_COLUMNS = [
     key: 'name',
     label: t('Name'),
     value: ({ name }) => name,
-    show: ({ name }) => element('span', { class: 'coin-cell-name', title: name, 'data-testid': 'coin-name' }, name),
+    show: ({ name }) => element('span', { class: 'one-line', title: name, 'data-testid': 'coin-name' }, name),
   },
   {
     key: 'category',

@@ -165,7 +165,7 @@ function row({ symbol, name, is_active: active }) {
     { tabindex: -1, 'aria-label': `${symbol} ${name}`, 'data-testid': `member-${symbol}` },
     handle,
     element('span', { class: 'ordered-symbol' }, symbol),
-    element('span', { class: 'ordered-name muted', title: name }, name),
+    element('span', { class: 'one-line muted', title: name }, name),
     active ? null : element('span', { class: 'badge badge-muted' }, t('Inactive')),
     moveButton('up', '↑', t('Move %(coin)s up', { coin: symbol }), symbol),
     moveButton('down', '↓', t('Move %(coin)s down', { coin: symbol }), symbol),

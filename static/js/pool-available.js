@@ -72,7 +72,7 @@ function availableRow({ id, symbol, name, category }) {
       'div',
       { class: 'pool-coin' },
       coinLink(symbol),
-      element('span', { class: 'pool-name muted', title: name }, name),
+      element('span', { class: 'one-line muted', title: name }, name),
       categoryBadge(category),
     ),
     element(

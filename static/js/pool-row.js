@@ -66,7 +66,7 @@ export function poolRow(first) {
       'div',
       { class: 'pool-coin' },
       coinLink(symbol),
-      element('span', { class: 'pool-name muted', title: name }, name),
+      element('span', { class: 'one-line muted', title: name }, name),
       categoryBadge(category),
       badges,
     ),

@@ -29,7 +29,7 @@ export async function loadProviders() {
 }
 
 function show() {
-  const list = element('ul', { class: 'provider-cards' }, ...providers.map(card));
+  const list = element('ul', { class: 'card-grid provider-cards' }, ...providers.map(card));
   replaceContent(byId('providers'), providers.length ? list : nothingYet());
 }
 
@@ -49,11 +49,11 @@ function nothingYet() {
 function card(provider) {
   return element(
     'li',
-    { class: 'card provider-card', 'data-key': provider.id, 'data-testid': 'provider-card' },
+    { class: 'card card-compact', 'data-key': provider.id, 'data-testid': 'provider-card' },
     element(
       'div',
       { class: 'provider-head' },
-      element('h3', { class: 'provider-name' }, provider.name),
+      element('h3', { class: 'card-name' }, provider.name),
       element('span', { class: 'muted' }, usersText(provider.used_by)),
     ),
     factList(provider),
@@ -66,7 +66,7 @@ function card(provider) {
 function factList(provider) {
   /** @type {[string, import('./element.js').Child][]} */
   const facts = [
-    [t('Address'), element('span', { class: 'code provider-address' }, provider.api_url)],
+    [t('Address'), element('span', { class: 'code' }, provider.api_url)],
     [t('Key'), keyNode(provider)],
     [t('Models'), modelsText(provider.models)],
   ];

@@ -91,7 +91,7 @@ const streamNote = (source) => t('stream: %(state)s', { state: venueStream(sourc
 function sourceNode(name) {
   return element(
     'span',
-    { class: 'status status-source', 'data-testid': `status-source-${name}` },
+    { class: 'status light status-source', 'data-testid': `status-source-${name}` },
     element('span', { class: 'status-name' }, sourceName(name)),
     ' ',
     element('span', { class: 'status-value' }),
