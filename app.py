@@ -13,6 +13,7 @@ from flask_openapi3 import Info, OpenAPI
 import cli
 import routes.backtest_costs
 import routes.backtests
+import routes.backups
 import routes.coin_groups
 import routes.coins
 import routes.data
@@ -32,6 +33,7 @@ import routes.trading
 from api_address import AddressRule
 from backtest_jobs import BacktestJobs
 from backtest_worker import LlmAccess
+from backups import Backups
 from binance_fetcher import BinanceDataFetcher, weight_limiter
 from call_texts import forget_old_texts
 from clock import SteadyClock, SystemClock
@@ -73,6 +75,7 @@ PRICES_COMPARED_EVERY_SECONDS = 30.0
 CACHE_CLEANED_EVERY_MINUTES = 60
 CALL_TEXTS_FORGOTTEN_EVERY_MINUTES = 60
 COINS_IN_USE_SYNCED_EVERY_MINUTES = 15
+BACKUPS_LOOKED_AT_EVERY_MINUTES = 10
 LIBRARIES_THAT_LOG = (
     "apscheduler", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "urllib3", "waitress",
 )  # fmt: skip
@@ -110,7 +113,7 @@ def create_app(
         routes.providers,
         routes.prompts, routes.decisions, routes.trading,
         routes.market, routes.backtests, routes.sweeps, routes.data, routes.settings, routes.sources,
-        routes.system, routes.backtest_costs,
+        routes.system, routes.backtest_costs, routes.backups,
     ):  # fmt: skip
         app.register_api(family.blueprint)
     app.register_blueprint(routes.pages.blueprint)
@@ -168,6 +171,8 @@ def build_services(config: Config, clock: Clock) -> Services:
         CALL_TEXTS_FORGOTTEN_EVERY_MINUTES, "texts of calls",
         lambda: forget_old_texts(database, settings, clock),
     )  # fmt: skip
+    backups = Backups(database, config.backup_folder, settings, SystemClock())
+    loop.every(BACKUPS_LOOKED_AT_EVERY_MINUTES, "backup", backups.make_if_due)
     kline_store = KlineStore(database)
     kline_sync = KlineSync(database, data_aggregator)
     loop.every(COINS_IN_USE_SYNCED_EVERY_MINUTES, "candles", kline_sync.sync_coins_in_use)
@@ -194,6 +199,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         data_aggregator=data_aggregator,
         discovery=discovery,
         settings=settings,
+        backups=backups,
         events=events,
         desk=desk,
         prices=prices,

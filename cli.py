@@ -13,17 +13,19 @@ from tqdm import tqdm
 
 from aitradegame_import import import_file
 from backtest_commands import backtest_commands
+from clock import SystemClock
+from database_restore import restore
 from errors import Conflict, MigrationError, TradingSystemError
 from kline_commands import kline_commands
 from ledger_audit import audit
 from llm_answer_commands import answer_commands
-from repositories import aitradegame, models
+from repositories import aitradegame, models, stored_secrets
 from routes.services import EXTENSION, Services
 from server import serve
 from sweep_commands import sweep_command
 from timestamps import iso_utc
 
-database_commands = AppGroup("db", help="The database: upgrade, status, backup, import.")
+database_commands = AppGroup("db", help="The database: upgrade, status, backup, restore, import.")
 ledger_commands = AppGroup("ledger", help="The books.")
 trading_commands = AppGroup("trading", help="The kill switch: stop, resume.")
 
@@ -87,15 +89,44 @@ def status() -> None:
 
 
 @database_commands.command("backup")
-@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-def backup(target: Path) -> None:
-    """Copy the whole database to TARGET, also while the app is writing."""
-    if target.exists():
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--with-keys", is_flag=True, help="Also sealed keys, the password's hash, tokens.")
+def backup(target: Path | None, with_keys: bool) -> None:
+    """Copy the database to TARGET, or into the folder of backups; also while the app is trading.
+
+    Candles in the archive, what is in Redis, and the file of the secret key are not in it.
+    """
+    if target is not None and target.exists():
         _fail(Conflict(f"{target} is there already."))
+    services = _services()
     try:
-        click.echo(f"copied to {_services().database.backup(target)}")
+        if target is None:
+            copy = _current_services().backups.make(with_keys=with_keys).path
+        else:
+            copy = services.database.backup(target, None if with_keys else stored_secrets.forget)
     except TradingSystemError as error:
         _fail(error)
+    click.echo(f"copied to {copy}" + ("" if with_keys else " without keys"))
+
+
+@database_commands.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+def restore_command(file: Path) -> None:
+    """Put the backup FILE in the place of the database, which is kept aside. Nothing may run."""
+    services = _services()
+    try:
+        done = restore(services.database, file, SystemClock())
+    except TradingSystemError as error:
+        _fail(error)
+    for migration in done.applied:
+        click.echo(f"applied {migration.name}")
+    click.echo(
+        f"{file} is the database now: {done.models} models, {done.trades} trades, all books balance."
+    )
+    if done.kept is not None:
+        click.echo(f"What was there is in {done.kept}.")
+    if done.without_key:
+        click.echo(f"Without a key, to be entered again: {', '.join(done.without_key)}.")
 
 
 @database_commands.command("import-aitradegame")

@@ -93,6 +93,7 @@ class Config(BaseSettings):
     )
     PRICE_POLL_SECONDS: float = Field(2.0, gt=0, description="Real seconds between price polls")
 
+    BACKUP_FOLDER: Path | None = Field(None, description="By default backups beside the database")
     SECRET_KEY: SecretStr = Field(
         SecretStr(""), description="Seals stored keys; by default that of SECRET_KEY_FILE"
     )
@@ -169,6 +170,11 @@ class Config(BaseSettings):
     def secret_key_file(self) -> Path:
         """Where the key of the stored secrets is, or is made: beside the database, not in it."""
         return self.SECRET_KEY_FILE or self.DATABASE_PATH.parent / "secret.key"
+
+    @property
+    def backup_folder(self) -> Path:
+        """Where copies of the database are: beside it, unless said otherwise."""
+        return self.BACKUP_FOLDER or self.DATABASE_PATH.parent / "backups"
 
     @property
     def secrets(self) -> tuple[str, ...]:

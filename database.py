@@ -7,18 +7,20 @@ import re
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from domain import Clock
-from errors import DataError, MigrationError
+from errors import Conflict, DataError, MigrationError
 from timestamps import iso_utc
 
 Connection = sqlite3.Connection  # for those that hand one on and know no SQL
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 10.0
+ALONE_WITHIN_SECONDS = 1.0
 INCREMENTAL = 2  # what PRAGMA auto_vacuum says
 PAGES_FREED_AT_ONCE = 1000
 SCHEMA_MIGRATIONS = """
@@ -178,9 +180,13 @@ class Database:
         missing = self._missing()
         if not missing:
             return []
+        if self.has_tables():
+            self.backup(self.path.with_suffix(f".before-{missing[0].number:04d}.db"))
+        return self.apply_missing()
+
+    def apply_missing(self) -> list[Migration]:
+        """`upgrade` without a copy: of a file that is one itself. Raises MigrationError."""
         try:
-            if self._has_tables():
-                self.backup(self.path.with_suffix(f".before-{missing[0].number:04d}.db"))
             return self._apply_missing()
         except sqlite3.Error as error:
             raise MigrationError(f"{self.path} could not be upgraded: {error}.") from error
@@ -202,22 +208,84 @@ class Database:
             rows.append(MigrationStatus(migration, applied_at))
         return rows
 
-    def backup(self, target: Path) -> Path:
+    def backup(
+        self, target: Path, leave_out: Callable[[sqlite3.Connection], object] | None = None
+    ) -> Path:
         """A consistent copy of the whole database in `target`, made while others go on writing.
 
-        It stands there when it is whole. Raises DataError where it cannot be made.
+        It stands there when it is whole, for its owner alone, and is one file that needs no other
+        beside it. `leave_out` deletes of the copy what it is not to hold, of which not a byte
+        stays. Raises DataError where it cannot be made.
         """
         if not self.path.exists():
             raise DataError(f"There is no database at {self.path}.")
         unfinished = target.with_name(f"{target.name}.part")
         try:
             unfinished.unlink(missing_ok=True)  # of an earlier copy that was cut off
-            with closing(sqlite3.connect(unfinished)) as copy:
+            unfinished.touch(0o600)
+            with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
                 self.connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = MEMORY")
+                if leave_out is not None:
+                    leave_out(copy)
+                    copy.execute("VACUUM")
             unfinished.replace(target)
         except (sqlite3.Error, OSError) as error:
+            unfinished.unlink(missing_ok=True)
             raise DataError(f"{self.path} cannot be copied to {target}: {error}.") from error
         return target
+
+    # ----------------------------------------------------------------------------- restoring
+
+    def check_integrity(self) -> None:
+        """Raises DataError where the file is damaged, or a row points at one that is not there."""
+        try:
+            (found,) = self.connection.execute("PRAGMA integrity_check(1)").fetchone()
+            orphan = self.connection.execute("PRAGMA foreign_key_check").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise DataError(f"{self.path} cannot be read as a database: {error}.") from error
+        if found != "ok":
+            raise DataError(f"{self.path} is damaged: {found}.")
+        if orphan is not None:
+            raise DataError(f"{self.path} has rows of {orphan[0]} without their parents.")
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """Nobody else has the file open, and who opens it now waits.
+
+        Raises Conflict (database_in_use) where somebody has; DataError where it is no database.
+        """
+        try:
+            connection = self.connection
+            connection.execute(f"PRAGMA busy_timeout = {ALONE_WITHIN_SECONDS * 1000:.0f}")
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("COMMIT")  # the lock stays until the connection is closed
+        except sqlite3.OperationalError as error:
+            self.close()
+            raise Conflict(
+                f"{self.path} is in use: end every process of the app first ({error}).",
+                code="database_in_use",
+            ) from error
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise DataError(f"{self.path} cannot be read as a database: {error}.") from error
+        try:
+            yield connection
+        finally:
+            self.close()
+
+    def become(self, other: Path) -> None:
+        """Hold what the database in `other` holds, and nothing else: all of it or none.
+
+        SQLite writes it as one transaction, so that a process killed on the way leaves what was.
+        Raises DataError where it cannot be done.
+        """
+        try:
+            with closing(sqlite3.connect(f"file:{quote(str(other))}?mode=ro", uri=True)) as source:
+                source.backup(self.connection)
+        except (sqlite3.Error, OSError) as error:
+            raise DataError(f"{other} cannot be copied to {self.path}: {error}.") from error
 
     def _missing(self) -> list[Migration]:
         return [row.migration for row in self.status() if row.applied_at is None]
@@ -278,7 +346,8 @@ class Database:
             raise MigrationError(f"{self.path} cannot be used as a database: {error}.") from error
         return {row["number"]: (row["checksum"], row["applied_at"]) for row in rows}
 
-    def _has_tables(self) -> bool:
+    def has_tables(self) -> bool:
+        """Whether the file holds anything but the record of its migrations."""
         found = self.connection.execute(
             "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != 'schema_migrations' "
             "AND name NOT LIKE 'sqlite_%' LIMIT 1"

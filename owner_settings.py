@@ -28,6 +28,10 @@ class OwnerSettings(BaseModel):
     llm_text_days: int = Field(
         90, ge=1, le=36_500, description="Days that texts of calls to LLMs are kept"
     )
+    backup_hours: int = Field(
+        24, ge=0, le=8760, description="Hours from one backup of the database to the next; 0: none"
+    )
+    backups_kept: int = Field(14, ge=1, le=1000, description="Backups that are kept, the newest")
 
     @property
     def exact_fee_rate(self) -> Decimal:

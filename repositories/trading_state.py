@@ -34,6 +34,11 @@ def halt(connection: sqlite3.Connection) -> Halt:
     return Halt(bool(row["halted"]), row["since"], row["halted_by"])
 
 
+def halt_if_any(connection: sqlite3.Connection) -> Halt | None:
+    """The same; None where the schema is of before there was one."""
+    return halt(connection) if _has_table(connection, "trading_halt") else None
+
+
 def set_halt(connection: sqlite3.Connection, wanted: Halt) -> None:
     """Turn the kill switch."""
     connection.execute(
@@ -48,6 +53,11 @@ def lease(connection: sqlite3.Connection) -> Lease:
         "SELECT holder, term, heartbeat_ms, expires_ms FROM trading_lease"
     ).fetchone()
     return Lease(row["holder"], row["term"], row["heartbeat_ms"], row["expires_ms"])
+
+
+def lease_if_any(connection: sqlite3.Connection) -> Lease | None:
+    """The same; None where the schema is of before there was one."""
+    return lease(connection) if _has_table(connection, "trading_lease") else None
 
 
 def take_lease(connection: sqlite3.Connection, taken: Lease) -> None:
@@ -76,3 +86,8 @@ def release_lease(connection: sqlite3.Connection, held: Lease) -> None:
         "UPDATE trading_lease SET holder = NULL WHERE term = ? AND holder = ?",
         (held.term, held.holder),
     )
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    found = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(found, (name,)).fetchone() is not None

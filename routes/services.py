@@ -9,6 +9,7 @@ from flask import current_app
 
 from api_address import AddressRule
 from backtest_jobs import BacktestJobs
+from backups import Backups
 from coin_discovery import CoinDiscovery
 from config import Config
 from data_aggregator import MultiSourceDataAggregator
@@ -44,6 +45,7 @@ class Services:
     data_aggregator: MultiSourceDataAggregator
     discovery: CoinDiscovery
     settings: SettingsStore
+    backups: Backups
     events: EventStream
     desk: TradingDesk
     prices: PriceStream

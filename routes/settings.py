@@ -27,6 +27,8 @@ class SettingsChanges(Body):
     trading_frequency_minutes: int | None = Field(None, ge=1, le=10_080)
     slippage_bps: float | None = Field(None, ge=0, le=1000)
     llm_text_days: int | None = Field(None, ge=1, le=36_500)
+    backup_hours: int | None = Field(None, ge=0, le=8760)
+    backups_kept: int | None = Field(None, ge=1, le=1000)
 
 
 @blueprint.get("/settings", responses={200: OwnerSettings})

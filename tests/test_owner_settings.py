@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_configuration(database: Database):
     assert SettingsStore(database, 0.0004).load() == OwnerSettings(trading_fee_rate=0.0004)
     assert SettingsStore(database, 0.001).load().model_dump() == {
         "trading_fee_rate": 0.001, "trading_frequency_minutes": 60, "slippage_bps": 0.0,
-        "llm_text_days": 90,
+        "llm_text_days": 90, "backup_hours": 24, "backups_kept": 14,
     }  # fmt: skip
 
 
