@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 import aitradegame_rows as rows
+import audit_log
 from aitradegame_history import History, ModelSoFar
 from aitradegame_report import ImportReport
 from aitradegame_rows import Row
+from audit_log import Action, Actor, Audited
 from database import Database
 from domain import Interval, TradingModel
 from errors import DataError, MigrationError
@@ -44,6 +46,7 @@ def import_file(
     database: Database,
     *,
     seal: Callable[[str], str],
+    by: Actor,
     dry_run: bool = False,
     on_rows: Callable[[int], object] = lambda rows: None,
 ) -> ImportReport:
@@ -63,6 +66,11 @@ def import_file(
         history.take()
         for so_far in taken.values():
             imports.remember(connection, "model", so_far.fingerprint, so_far.after, now_ms)
+        rows_taken = {table.name: table.taken for table in report.tables.values() if table.taken}
+        if rows_taken:
+            audit_log.record(
+                connection, by, Action.IMPORT, Audited.DATABASE, name=old.name, after=rows_taken
+            )
     _note_what_has_no_place(old, report)
     return report
 

@@ -11,6 +11,7 @@ from flask_babel import Babel
 from flask_openapi3 import Info, OpenAPI
 
 import cli
+import routes.audit
 import routes.backtest_costs
 import routes.backtests
 import routes.backups
@@ -113,7 +114,7 @@ def create_app(
         routes.providers,
         routes.prompts, routes.decisions, routes.trading,
         routes.market, routes.backtests, routes.sweeps, routes.data, routes.settings, routes.sources,
-        routes.system, routes.backtest_costs, routes.backups,
+        routes.system, routes.backtest_costs, routes.backups, routes.audit,
     ):  # fmt: skip
         app.register_api(family.blueprint)
     app.register_blueprint(routes.pages.blueprint)

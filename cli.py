@@ -12,6 +12,8 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from aitradegame_import import import_file
+from audit_commands import audit_commands
+from audit_log import COMMAND_LINE
 from backtest_commands import backtest_commands
 from clock import SystemClock
 from database_restore import restore
@@ -34,6 +36,7 @@ def add_commands(app: Flask) -> None:
     """Make the commands known to `app`."""
     for group in (
         database_commands, kline_commands, backtest_commands, ledger_commands, trading_commands,
+        audit_commands,
     ):  # fmt: skip
         app.cli.add_command(group)
     backtest_commands.add_command(sweep_command)
@@ -145,6 +148,7 @@ def import_aitradegame(file: Path, dry_run: bool) -> None:
                     old,
                     database,
                     seal=_services().secrets.seal,
+                    by=COMMAND_LINE,
                     dry_run=dry_run,
                     on_rows=bar.update,
                 )
@@ -187,14 +191,14 @@ def verify() -> None:
 @trading_commands.command("stop")
 def stop_trading() -> None:
     """Stop all trading at once, in every process: no cycle, no call of an LLM. Exits go on."""
-    halt = _current_services().desk.halt.stop_all("the command line")
+    halt = _current_services().desk.halt.stop_all(COMMAND_LINE)
     click.echo(f"All trading is stopped, since {iso_utc(halt.since_ms or 0)} by {halt.by}.")
 
 
 @trading_commands.command("resume")
 def resume_trading() -> None:
     """Let the models trade again."""
-    _current_services().desk.halt.resume("the command line")
+    _current_services().desk.halt.resume(COMMAND_LINE)
     click.echo("The models trade again.")
 
 

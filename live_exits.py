@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
+import audit_log
+from audit_log import Action, Actor, Audited
 from data_aggregator import MultiSourceDataAggregator
 from database import Connection
 from domain import Clock, Kline, Position, Reason, Ticker
@@ -73,8 +75,17 @@ class LiveExits:
 
         return self._close(prices, ended, Reason.INVALIDATION, self._may_trade)
 
-    def flatten(self) -> list[BookedTrade]:
+    def flatten(self, by: Actor) -> list[BookedTrade]:
         """Close every position now. Raises SourceError when one of them has no fresh price."""
+        model = self._books.model
+
+        def note(connection: Connection) -> None:
+            """A person may close positions whoever trades, and it stands in the audit log."""
+            audit_log.record(
+                connection, by, Action.FLATTEN, Audited.MODEL, model.id, model.name,
+                before={"positions": sorted(held)}, after={"positions": []},
+            )  # fmt: skip
+
         held = self._books.account().positions
         if not held:
             return []
@@ -82,7 +93,7 @@ class LiveExits:
         unpriced = sorted(set(held) - set(prices))
         if unpriced:
             raise SourceUnavailable(f"No fresh price of {', '.join(unpriced)}: nothing was closed.")
-        return self._close(prices, lambda position: True, Reason.FLATTEN, lambda connection: None)
+        return self._close(prices, lambda position: True, Reason.FLATTEN, note)
 
     def _close(
         self,

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+import audit_log
 import ledger
+from audit_log import THE_APP, Action, Audited
 from data_aggregator import MultiSourceDataAggregator
 from database import Connection, Database
 from domain import Clock, Entry, Portfolio, TradingModel
@@ -117,6 +119,11 @@ class ModelBooks:
         watch = watched(begun, value, now_ms, self._limits)
         if watch != before:
             loss_watches.store(self.connection, self.model.id, watch)
+        if watch.stopped_reason is not None and begun.stopped_reason is None:
+            audit_log.record(
+                self.connection, THE_APP, Action.STOP, Audited.MODEL, self.model.id,
+                self.model.name, after={"stopped_reason": watch.stopped_reason},
+            )  # fmt: skip
         return watch
 
     def record_value(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import audit_log
+from audit_log import Action, Actor, Audited
 from database import Database
 from domain import TradingModel
 from errors import InvalidInput
@@ -17,7 +19,7 @@ MOST_REPLICAS = 20
 
 
 def set_replicas(
-    database: Database, model_id: int, replicas: int, now_ms: int
+    database: Database, model_id: int, replicas: int, now_ms: int, by: Actor
 ) -> list[TradingModel]:
     """Make a model one of `replicas` accounts, itself among them; what is too many is archived.
 
@@ -43,4 +45,8 @@ def set_replicas(
                 name = f"{first.name} #{number}"
                 copy = replace(first, name=name, replica_of=first.id, replica_number=number)
                 models.add(connection, copy, now_ms)
+        audit_log.record(
+            connection, by, Action.CHANGE, Audited.MODEL, first.id, first.name,
+            before={"replicas": 1 + len(others)}, after={"replicas": replicas},
+        )  # fmt: skip
         return models.with_replicas(connection, model_id)

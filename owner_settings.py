@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+import audit_log
+from audit_log import Action, Actor, Audited
 from database import Database
 from errors import InvalidInput
 from repositories import settings
@@ -57,9 +59,10 @@ class SettingsStore:
             self._defaults | settings.load(self._database.connection)
         )
 
-    def change(self, changes: dict[str, Any]) -> OwnerSettings:
+    def change(self, changes: dict[str, Any], by: Actor) -> OwnerSettings:
         """Set what `changes` names and leave the rest. Raises InvalidInput."""
         with self._database.transaction() as connection:
+            before = self.load()
             stored = settings.load(connection) | changes
             try:
                 changed = OwnerSettings.model_validate(self._defaults | stored)
@@ -72,4 +75,8 @@ class SettingsStore:
                     },
                 ) from error
             settings.store(connection, {name: getattr(changed, name) for name in changes})
+            audit_log.record(
+                connection, by, Action.CHANGE, Audited.SETTINGS,
+                before=before.model_dump(), after=changed.model_dump(),
+            )  # fmt: skip
         return changed

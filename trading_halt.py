@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 
+import audit_log
+from audit_log import Action, Actor, Audited
 from database import Connection, Database
 from domain import Clock
 from errors import Conflict
@@ -38,21 +40,23 @@ class TradingHalt:
         """Whether it is on; if so since when, and by whom."""
         return trading_state.halt(self._database.connection)
 
-    def stop_all(self, by: str) -> Halt:
+    def stop_all(self, by: Actor) -> Halt:
         """Stop trading; who stopped it first stands."""
         with self._database.ledger_transaction() as connection:
             standing = trading_state.halt(connection)
             if standing.halted:
                 return standing
-            halted = Halt(True, self._wall_clock.now_ms(), by)
+            halted = Halt(True, self._wall_clock.now_ms(), str(by))
             trading_state.set_halt(connection, halted)
+            audit_log.record(connection, by, Action.STOP, Audited.TRADING)
         log.warning("all trading has been stopped by %s", by)
         return halted
 
-    def resume(self, by: str) -> Halt:
+    def resume(self, by: Actor) -> Halt:
         """Let models trade again."""
         with self._database.ledger_transaction() as connection:
             trading_state.set_halt(connection, Halt(False))
+            audit_log.record(connection, by, Action.RESUME, Audited.TRADING)
         log.warning("trading has been resumed by %s", by)
         return Halt(False)
 

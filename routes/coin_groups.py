@@ -8,9 +8,13 @@ from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
+import audit_log
+from audit_log import Action, Audited
+from database import Connection
 from errors import InvalidInput
 from repositories import coins, groups
 from repositories.groups import CoinGroup
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body, Created, Identifier, Message
 from routes.services import services
@@ -89,6 +93,7 @@ def add_group(body: NewGroup) -> Response:
         _check_ids(body.coin_ids)
         group_id = groups.add(connection, body.name, body.description, app.clock.now_ms())
         groups.set_members(connection, group_id, body.coin_ids)
+        _note(connection, Action.ADD, group_id, None)
     return make_response({"id": group_id, "message": f"{body.name} has been made."}, 201)
 
 
@@ -106,6 +111,7 @@ def change_group(path: GroupPath, body: GroupChanges) -> Response:
         if body.coin_ids is not None:
             _check_ids(body.coin_ids)
             groups.set_members(connection, group.id, body.coin_ids)
+        _note(connection, Action.CHANGE, group.id, group)
     return jsonify({"message": f"{name} has been changed."})
 
 
@@ -115,7 +121,29 @@ def delete_group(path: GroupPath) -> Response:
     with services().database.transaction() as connection:
         group = groups.get(connection, path.group_id)
         groups.delete(connection, group.id)
+        audit_log.record(
+            connection, caller(), Action.DELETE, Audited.COIN_GROUP, group.id, group.name,
+            before=_fields(group),
+        )  # fmt: skip
     return jsonify({"message": f"{group.name} has been deleted."})
+
+
+def _note(connection: Connection, action: Action, group_id: int, before: CoinGroup | None) -> None:
+    """The row of the audit log for a group that was `before`, and is now as it is stored."""
+    after = groups.get(connection, group_id)
+    audit_log.record(
+        connection, caller(), action, Audited.COIN_GROUP, group_id, after.name,
+        before=None if before is None else _fields(before), after=_fields(after),
+    )  # fmt: skip
+
+
+def _fields(group: CoinGroup) -> dict[str, Any]:
+    """What a person can change of a group."""
+    return {
+        "name": group.name,
+        "description": group.description,
+        "coins": [coin.symbol for coin in group.coins],
+    }
 
 
 def _check_ids(coin_ids: list[int]) -> None:

@@ -8,11 +8,15 @@ from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel, StringConstraints, model_validator
 
+import audit_log
+from audit_log import Action, Audited
 from coin_discovery import Candidate
+from database import Connection
 from domain import Coin, Ticker
 from errors import InvalidInput, SourceError
 from repositories import coins, groups
 from routes import shapes
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body, CoinColumns, Created, Empty, Identifier, Message, Query
 from routes.services import services
@@ -223,9 +227,8 @@ def list_categories() -> Response:
 @blueprint.post("/coins", responses={201: CoinAdded})
 def add_coin(body: NewCoin) -> Response:
     """Add a coin; one that was deactivated comes back with what is given."""
-    app = services()
-    with app.database.transaction() as connection:
-        coin_id, reactivated = coins.add(connection, _given(body), app.clock.now_ms())
+    with services().database.transaction() as connection:
+        coin_id, reactivated = _add(connection, body)
     done = "is active again" if reactivated else "has been added"
     return make_response(
         {"id": coin_id, "message": f"{body.symbol} {done}.", "reactivated": reactivated}, 201
@@ -250,6 +253,7 @@ def change_coin(path: CoinPath, body: CoinChanges) -> Response:
     with app.database.transaction() as connection:
         coin = coins.get_by_id(connection, path.coin_id)
         coins.change(connection, coin.id, changes, app.clock.now_ms())
+        _note(connection, Action.CHANGE, coin.id, coin)
     return jsonify({"message": f"{changes.get('symbol', coin.symbol)} has been changed."})
 
 
@@ -260,6 +264,7 @@ def deactivate_coin(path: CoinPath) -> Response:
     with app.database.transaction() as connection:
         coin = coins.get_by_id(connection, path.coin_id)
         coins.change(connection, coin.id, {"is_active": False}, app.clock.now_ms())
+        _note(connection, Action.CHANGE, coin.id, coin)
     return jsonify({"message": f"{coin.symbol} is inactive."})
 
 
@@ -294,17 +299,16 @@ def discover_coins(body: DiscoverQuestion) -> Response:
 @blueprint.post("/coins/bulk", responses={201: BulkResult})
 def add_coins(body: BulkCoins) -> Response:
     """Add many coins in one step; active ones that are there already are skipped."""
-    app = services()
     ids: list[int] = []
     reactivated = 0
     skipped: list[dict[str, str]] = []
-    with app.database.transaction() as connection:
+    with services().database.transaction() as connection:
         for row in body.coins:
             known = coins.find(connection, row.symbol)
             if known is not None and known.is_active:
                 skipped.append({"symbol": row.symbol, "reason": "symbol_taken"})
                 continue
-            coin_id, was_there = coins.add(connection, _given(row), app.clock.now_ms())
+            coin_id, was_there = _add(connection, row)
             ids.append(coin_id)
             reactivated += was_there
     return make_response(
@@ -318,9 +322,27 @@ def add_coins(body: BulkCoins) -> Response:
     )
 
 
-def _given(body: NewCoin) -> dict[str, Any]:
-    """What is known of a new coin; a reactivated one keeps what is not given."""
-    return body.model_dump(exclude_unset=True)
+def _add(connection: Connection, body: NewCoin) -> tuple[int, bool]:
+    """Store a coin, with its row of the audit log; a reactivated one keeps what is not given."""
+    before = coins.find(connection, body.symbol)
+    given = body.model_dump(exclude_unset=True)
+    coin_id, reactivated = coins.add(connection, given, services().clock.now_ms())
+    _note(connection, Action.CHANGE if reactivated else Action.ADD, coin_id, before)
+    return coin_id, reactivated
+
+
+def _note(connection: Connection, action: Action, coin_id: int, before: Coin | None) -> None:
+    """The row of the audit log for a coin that was `before`, and is now as it is stored."""
+    after = coins.get_by_id(connection, coin_id)
+    audit_log.record(
+        connection, caller(), action, Audited.COIN, coin_id, after.symbol,
+        before=None if before is None else _columns(before), after=_columns(after),
+    )  # fmt: skip
+
+
+def _columns(coin: Coin) -> dict[str, Any]:
+    """What a person can change of a coin."""
+    return {name: getattr(coin, name) for name in (*coins.FIELDS, "is_active")}
 
 
 def _answers(rows: list[Coin]) -> list[dict[str, Any]]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, RootModel
 
-from domain import Coin
+import audit_log
+from audit_log import Action, Audited
+from database import Connection
+from domain import Coin, TradingModel
 from errors import Conflict, InvalidInput, NotFound
 from repositories import books, coins, groups, models, pools
 from repositories.pools import PoolMember
 from routes import shapes
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body, CoinColumns, Empty, Identifier, Message, ModelPath
 from routes.services import services
@@ -110,7 +115,8 @@ def add_to_pool(path: ModelPath, body: PoolAddition) -> Response:
         )
     app = services()
     with app.database.transaction() as connection:
-        models.get_current(connection, path.model_id)
+        model = models.get_current(connection, path.model_id)
+        before = _entries(connection, model)
         ids = [body.coin_id] if body.coin_id is not None else body.coin_ids or []
         for coin_id in ids:
             coins.get_by_id(connection, coin_id)
@@ -118,6 +124,7 @@ def add_to_pool(path: ModelPath, body: PoolAddition) -> Response:
             connection, path.model_id, ids, app.clock.now_ms(),
             is_enabled=body.is_enabled, weight=body.weight,
         )  # fmt: skip
+        _note(connection, model, before)
     if body.coin_id is not None and not added:
         raise Conflict("This coin is in the pool already.", code="already_in_pool")
     return make_response({"message": f"{added} coins have been added.", "added": added}, 201)
@@ -131,9 +138,11 @@ def change_in_pool(path: PoolCoinPath, body: PoolChanges) -> Response:
         if value is None:
             raise InvalidInput(f"{name} cannot be empty.", fields={name: "cannot be empty"})
     with services().database.transaction() as connection:
-        coin = _member(connection, path)
+        model, coin = _member(connection, path)
+        before = _entries(connection, model)
         if changes:
             pools.change(connection, path.model_id, coin.id, changes)
+        _note(connection, model, before)
     return jsonify({"message": f"{coin.symbol} has been changed."})
 
 
@@ -141,8 +150,10 @@ def change_in_pool(path: PoolCoinPath, body: PoolChanges) -> Response:
 def remove_from_pool(path: PoolCoinPath) -> Response:
     """Take a coin out of the pool; an open position in it can then only be closed."""
     with services().database.transaction() as connection:
-        coin = _member(connection, path)
+        model, coin = _member(connection, path)
+        before = _entries(connection, model)
         pools.remove(connection, path.model_id, coin.id)
+        _note(connection, model, before)
     return jsonify({"message": f"{coin.symbol} has been removed."})
 
 
@@ -151,21 +162,40 @@ def add_group_to_pool(path: PoolGroupPath, body: Empty) -> Response:
     """Put the active coins of a group into a pool; how many were not in it before."""
     app = services()
     with app.database.transaction() as connection:
-        models.get_current(connection, path.model_id)
+        model = models.get_current(connection, path.model_id)
+        before = _entries(connection, model)
         group = groups.get(connection, path.group_id)
         ids = [coin.id for coin in group.coins if coin.is_active]
         added = pools.add(connection, path.model_id, ids, app.clock.now_ms())
+        _note(connection, model, before)
     message = f"{added} coins of {group.name} have been added."
     return jsonify({"message": message, "added": added})
 
 
-def _member(connection: Any, path: PoolCoinPath) -> Coin:
-    """A coin of the pool. Raises NotFound (unknown_model, unknown_coin, not_in_pool)."""
-    models.get_current(connection, path.model_id)
+def _member(connection: Connection, path: PoolCoinPath) -> tuple[TradingModel, Coin]:
+    """A model and a coin of its pool. Raises NotFound (unknown_model, unknown_coin, not_in_pool)."""
+    model = models.get_current(connection, path.model_id)
     coin = coins.get_by_id(connection, path.coin_id)
     if all(member.coin.id != coin.id for member in pools.members(connection, path.model_id)):
         raise NotFound(f"{coin.symbol} is not in this pool.", code="not_in_pool")
-    return coin
+    return model, coin
+
+
+def _note(connection: Connection, model: TradingModel, before: Mapping[str, Any]) -> None:
+    """The row of the audit log for a pool that was `before`, and is now as it is stored."""
+    after = _entries(connection, model)
+    audit_log.record(
+        connection, caller(), Action.CHANGE, Audited.POOL, model.id, model.name,
+        before=before, after=after,
+    )  # fmt: skip
+
+
+def _entries(connection: Connection, model: TradingModel) -> dict[str, Any]:
+    """Weight and state of each coin of a pool, by its symbol."""
+    return {
+        member.coin.symbol: {"weight": member.weight, "is_enabled": member.is_enabled}
+        for member in pools.members(connection, model.id)
+    }
 
 
 def _row(

@@ -13,6 +13,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
 
 from ai_params import AI_TRADER, read_params
+from audit_log import Action
 from clock import SystemClock
 from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
@@ -22,6 +23,8 @@ from repositories import coins, conversations, cycles, loss_watches, models, poo
 from repositories.cycles import Cycle
 from risk_limits import RiskName, risk_words
 from routes import shapes
+from routes.audited_models import audited_terms, note_model
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
     LARGEST_ID,
@@ -218,8 +221,9 @@ def add_model(body: NewModel) -> Response:
     with app.database.transaction() as connection:
         model = models.add(connection, model, now_ms)
         pools.replace_members(connection, model.id, pool, now_ms)
+        note_model(connection, Action.ADD, model.id, {})
     if body.replicas > 1:
-        set_replicas(app.database, model.id, body.replicas, now_ms)
+        set_replicas(app.database, model.id, body.replicas, now_ms, caller())
     app.loop.sync()
     return make_response({"id": model.id, "message": f"{model.name} has been made."}, 201)
 
@@ -235,11 +239,13 @@ def change_model(path: ModelPath, body: ModelChanges) -> Response:
         changed = replace(model, **_changes(body))
         if changed.enabled or body.model_fields_set & WHAT_MAKES_A_TRADER:
             check_trader(changed, pools.enterable(connection, model.id) if pool is None else pool)
+        before = audited_terms(connection, model)
         models.update(connection, changed, now_ms)
         if pool is not None:
             pools.replace_members(connection, model.id, pool, now_ms)
+        note_model(connection, Action.CHANGE, model.id, before)
     if body.replicas is not None:
-        set_replicas(app.database, model.id, body.replicas, now_ms)
+        set_replicas(app.database, model.id, body.replicas, now_ms, caller())
     app.loop.sync()
     return jsonify({"message": f"{changed.name} has been changed."})
 
@@ -250,7 +256,9 @@ def archive_model(path: ModelPath) -> Response:
     app = services()
     with app.database.transaction() as connection:
         model = models.get_current(connection, path.model_id)
+        before = audited_terms(connection, model)
         models.archive(connection, model.id, app.clock.now_ms())
+        note_model(connection, Action.ARCHIVE, model.id, before)
     app.loop.sync()
     return jsonify({"message": f"{model.name} has been archived."})
 
@@ -278,7 +286,7 @@ def execute_cycle(path: ModelPath, body: Empty) -> Response:
     app = services()
     models.get_current(app.database.connection, path.model_id)
     engine = app.desk.engine(path.model_id)
-    report = engine.execute_trading_cycle()
+    report = engine.execute_trading_cycle(by=caller())
     return jsonify(
         {
             "success": report.cycle.status == "done",
@@ -296,7 +304,7 @@ def flatten_model(path: ModelPath, body: Empty) -> Response:
     """Close every open position at its price now."""
     app = services()
     models.get_current(app.database.connection, path.model_id)
-    closed = app.desk.engine(path.model_id).flatten()
+    closed = app.desk.engine(path.model_id).flatten(caller())
     return jsonify({"message": f"{len(closed)} positions have been closed."})
 
 
@@ -304,10 +312,12 @@ def _set_enabled(model_id: int, *, enabled: bool) -> TradingModel:
     app = services()
     with app.database.transaction() as connection:
         model = models.get_current(connection, model_id)
+        before = audited_terms(connection, model)
         models.update(connection, replace(model, enabled=enabled), app.clock.now_ms())
         if enabled:  # a person lets it trade again: losses count from here
             for one in models.with_replicas(connection, model_id):
                 loss_watches.forget(connection, one.id)
+        note_model(connection, Action.RESUME if enabled else Action.PAUSE, model_id, before)
     app.loop.sync()
     return model
 

@@ -11,12 +11,16 @@ from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints, model_validator
 
+import audit_log
 from api_address import LONGEST_ADDRESS, same_origin
+from audit_log import Action, Audited
+from database import Connection
 from domain import LLMProvider, TokenPrices
 from errors import Conflict, InvalidInput, SecretUnreadable
 from provider_questions import list_models, try_model
 from repositories import providers
 from repositories.providers import Provider
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body, Created, Identifier, Message, one_line
 from routes.services import services
@@ -197,6 +201,7 @@ def add_provider(body: NewProvider) -> Response:
     )
     with app.database.transaction() as connection:
         provider = providers.add(connection, provider, app.clock.now_ms())
+        _note(connection, Action.ADD, None, provider)
     return make_response({"id": provider.id, "message": f"{provider.name} has been added."}, 201)
 
 
@@ -208,6 +213,7 @@ def change_provider(path: ProviderPath, body: ProviderChanges) -> Response:
         provider = providers.get(connection, path.provider_id)
         changed = replace(provider, **_changes(provider, body))
         providers.update(connection, changed, app.clock.now_ms())
+        _note(connection, Action.CHANGE, provider, changed)
     return jsonify({"message": f"{changed.name} has been changed."})
 
 
@@ -217,6 +223,7 @@ def delete_provider(path: ProviderPath) -> Response:
     with services().database.transaction() as connection:
         provider = providers.get(connection, path.provider_id)
         providers.delete(connection, provider.id)
+        _note(connection, Action.DELETE, provider, None)
     return jsonify({"message": f"{provider.name} has been deleted."})
 
 
@@ -246,6 +253,33 @@ def test_provider(path: ProviderPath, body: TestQuestion) -> Response:
     if result.error is not None:
         answer["error"] = app.redactor.redact(result.error)
     return jsonify(answer)
+
+
+def _note(
+    connection: Connection, action: Action, before: Provider | None, after: Provider | None
+) -> None:
+    """The row of the audit log for a provider."""
+    named = after or before
+    assert named is not None
+    audit_log.record(
+        connection, caller(), action, Audited.PROVIDER, named.id, named.name,
+        before=_fields(before), after=_fields(after),
+    )  # fmt: skip
+
+
+def _fields(provider: Provider | None) -> dict[str, Any]:
+    """What a person can change of a provider."""
+    if provider is None:
+        return {}
+    prices = {name: _price_numbers(price) for name, price in provider.prices.items()}
+    return {
+        "name": provider.name,
+        "api_url": provider.api_url,
+        "api_key": provider.sealed_key,  # the log says whether there is one, and that it changed
+        "models": list(provider.models),
+        "prices": prices,
+        "knowledge_cutoffs": dict(provider.knowledge_cutoffs),
+    }
 
 
 def _changes(provider: Provider, body: ProviderChanges) -> dict[str, Any]:

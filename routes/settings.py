@@ -7,6 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
 from owner_settings import OwnerSettings
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body
 from routes.services import services
@@ -40,5 +41,5 @@ def get_settings() -> Response:
 @blueprint.put("/settings", responses={200: OwnerSettings})
 def change_settings(body: SettingsChanges) -> Response:
     """Change what the body names; the settings afterwards."""
-    changed = services().settings.change(body.model_dump(exclude_unset=True))
+    changed = services().settings.change(body.model_dump(exclude_unset=True), caller())
     return jsonify(changed.model_dump())

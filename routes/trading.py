@@ -15,6 +15,7 @@ import performance
 from domain import DAY_MS, TradingModel
 from repositories import books, coins, conversations, models
 from routes import shapes
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
     LARGEST_ID,
@@ -178,7 +179,7 @@ class Leaderboard(RootModel[list[LeaderboardRow]]):
 @blueprint.post("/trading/stop-all", responses={200: TradingState})
 def stop_all(body: Empty) -> Response:
     """The kill switch: no model trades and no LLM is called until resumed; exits go on."""
-    halted = services().desk.halt.stop_all("the API")
+    halted = services().desk.halt.stop_all(caller())
     services().events.publish("health", {"trading": {"halted": True}})
     return jsonify(shapes.halt(halted))
 
@@ -186,7 +187,7 @@ def stop_all(body: Empty) -> Response:
 @blueprint.post("/trading/resume", responses={200: TradingState})
 def resume_trading(body: Empty) -> Response:
     """Let the models trade again."""
-    resumed = services().desk.halt.resume("the API")
+    resumed = services().desk.halt.resume(caller())
     services().events.publish("health", {"trading": {"halted": False}})
     return jsonify(shapes.halt(resumed))
 

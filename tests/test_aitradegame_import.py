@@ -35,6 +35,7 @@ import ledger
 from aitradegame_import import import_file
 from aitradegame_report import ImportReport
 from app import create_app
+from audit_log import COMMAND_LINE
 from clock import ManualClock
 from config import Config
 from database import Database
@@ -85,7 +86,9 @@ def add_trade(path: Path, signal: str, quantity: Any, price: Any, **columns: Any
 
 def take(path: Path, database: Database, **options: Any) -> ImportReport:
     with aitradegame.opened(path) as opened:
-        return import_file(opened, database, seal=lambda key: f"sealed {key}", **options)
+        return import_file(
+            opened, database, seal=lambda key: f"sealed {key}", by=COMMAND_LINE, **options
+        )
 
 
 def model_named(database: Database, name: str) -> TradingModel:
@@ -299,7 +302,7 @@ def test_settings_out_of_bounds_are_not_taken_and_ours_stay(old: Path, database:
     report = take(old, database)
     assert refused(report, "settings") == 1
     assert rows(database, "settings") == []
-    SettingsStore(database, 0.001).change({"trading_fee_rate": 0.0005})
+    SettingsStore(database, 0.001).change({"trading_fee_rate": 0.0005}, COMMAND_LINE)
     execute(old, "UPDATE settings SET trading_fee_rate = 0.001, trading_frequency_minutes = 60")
     report = take(old, database)
     assert SettingsStore(database, 0.001).load().trading_fee_rate == 0.0005

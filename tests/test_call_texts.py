@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from llm_inputs import NOW_MS, database_at
 
+from audit_log import THE_APP
 from call_texts import forget_old_texts
 from clock import ManualClock
 from database import Database
@@ -63,7 +64,7 @@ def test_old_texts_are_forgotten_and_their_figures_stay(database: Database):
     old, young = called(database, NOW_MS - 31 * DAY_MS), called(database, NOW_MS - 29 * DAY_MS)
     settings = SettingsStore(database, 0.001)
     assert forget_old_texts(database, settings, ManualClock(NOW_MS)) == 0
-    settings.change({"llm_text_days": 30})
+    settings.change({"llm_text_days": 30}, THE_APP)
     assert forget_old_texts(database, settings, ManualClock(NOW_MS)) == 1
     forgotten = conversations.get(database.connection, old)
     texts = (forgotten.system_prompt, forgotten.prompt, forgotten.answer, forgotten.reasoning)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from audit_log import THE_APP
 from clock import ManualClock
 from database import Database
 from domain import Interval, TradingModel
@@ -41,7 +42,7 @@ def names(database: Database) -> list[str]:
 
 
 def test_each_has_an_account_of_its_own(database: Database, model: TradingModel):
-    group = set_replicas(database, model.id, 3, NOW_MS)
+    group = set_replicas(database, model.id, 3, NOW_MS, THE_APP)
     assert [(m.name, m.replica_of, m.replica_number) for m in group] == [
         ("One", None, 1), ("One #2", model.id, 2), ("One #3", model.id, 3),
     ]  # fmt: skip
@@ -52,7 +53,7 @@ def test_each_has_an_account_of_its_own(database: Database, model: TradingModel)
 
 
 def test_they_follow_their_first_ones_terms_name_and_pool(database: Database, model: TradingModel):
-    _, second = set_replicas(database, model.id, 2, NOW_MS)
+    _, second = set_replicas(database, model.id, 2, NOW_MS, THE_APP)
     connection = database.connection
     changed = replace(model, name="Two", risk="aggressive", cycle_minutes=5, enabled=False)
     models.update(connection, changed, NOW_MS)
@@ -69,51 +70,51 @@ def test_they_follow_their_first_ones_terms_name_and_pool(database: Database, mo
 
 
 def test_they_are_not_changed_by_themselves(database: Database, model: TradingModel):
-    _, second = set_replicas(database, model.id, 2, NOW_MS)
+    _, second = set_replicas(database, model.id, 2, NOW_MS, THE_APP)
     with pytest.raises(Conflict) as refused:
         models.update(database.connection, replace(second, risk="off"), NOW_MS)
     assert refused.value.code == "is_replica"
     with pytest.raises(InvalidInput):
-        set_replicas(database, second.id, 2, NOW_MS)
+        set_replicas(database, second.id, 2, NOW_MS, THE_APP)
 
 
 def test_fewer_archives_what_is_too_many_and_more_begins_anew(
     database: Database, model: TradingModel
 ):
-    group = set_replicas(database, model.id, 3, NOW_MS)
-    set_replicas(database, model.id, 1, NOW_MS)
+    group = set_replicas(database, model.id, 3, NOW_MS, THE_APP)
+    set_replicas(database, model.id, 1, NOW_MS, THE_APP)
     assert names(database) == ["One"]
     assert models.get(database.connection, group[2].id).archived_at == NOW_MS
-    again = set_replicas(database, model.id, 2, NOW_MS)
+    again = set_replicas(database, model.id, 2, NOW_MS, THE_APP)
     assert names(database) == ["One", "One #2"]
     assert again[1].id not in {one.id for one in group}
 
 
 def test_they_are_archived_with_their_first_one(database: Database, model: TradingModel):
-    set_replicas(database, model.id, 3, NOW_MS)
+    set_replicas(database, model.id, 3, NOW_MS, THE_APP)
     models.archive(database.connection, model.id, NOW_MS)
     assert names(database) == []
 
 
 def test_they_are_listed_after_their_first_one(database: Database, model: TradingModel):
     models.add(database.connection, replace(MODEL, name="Later"), NOW_MS)
-    set_replicas(database, model.id, 2, NOW_MS)
+    set_replicas(database, model.id, 2, NOW_MS, THE_APP)
     assert names(database) == ["One", "One #2", "Later"]
 
 
 @pytest.mark.parametrize("replicas", [0, 21])
 def test_how_many_is_limited(database: Database, model: TradingModel, replicas: int):
     with pytest.raises(InvalidInput) as refused:
-        set_replicas(database, model.id, replicas, NOW_MS)
+        set_replicas(database, model.id, replicas, NOW_MS, THE_APP)
     assert refused.value.fields == {"replicas": "1 to 20"}
     with pytest.raises(NotFound):
-        set_replicas(database, 99, 2, NOW_MS)
+        set_replicas(database, 99, 2, NOW_MS, THE_APP)
     assert names(database) == ["One"]
 
 
 def test_a_name_that_is_taken_makes_none(database: Database, model: TradingModel):
     models.add(database.connection, replace(MODEL, name="One #3"), NOW_MS)
     with pytest.raises(Conflict) as refused:
-        set_replicas(database, model.id, 3, NOW_MS)
+        set_replicas(database, model.id, 3, NOW_MS, THE_APP)
     assert refused.value.code == "name_taken"
     assert names(database) == ["One", "One #3"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from audit_log import THIS_COMPUTER
 from clock import ManualClock
 from database import Database
 from errors import InvalidInput
@@ -38,10 +39,12 @@ def test_the_defaults_are_those_of_the_configuration(database: Database):
 def test_a_change_touches_what_it_names_and_outlives_the_process(
     store: SettingsStore, database: Database
 ):
-    changed = store.change({"slippage_bps": 2.5})
+    changed = store.change({"slippage_bps": 2.5}, THIS_COMPUTER)
     assert changed == OwnerSettings(slippage_bps=2.5)
-    store.change({"trading_frequency_minutes": 15})
-    assert store.change({}) == OwnerSettings(slippage_bps=2.5, trading_frequency_minutes=15)
+    store.change({"trading_frequency_minutes": 15}, THIS_COMPUTER)
+    assert store.change({}, THIS_COMPUTER) == OwnerSettings(
+        slippage_bps=2.5, trading_frequency_minutes=15
+    )
     # What was never set follows the configuration.
     again = SettingsStore(database, 0.0004).load()
     assert (again.slippage_bps, again.trading_fee_rate) == (2.5, 0.0004)
@@ -68,24 +71,25 @@ def test_what_does_not_fit_changes_nothing(
 ):
     before = store.load()
     with pytest.raises(InvalidInput) as refused:
-        store.change({"slippage_bps": 3.0, **changes})
+        store.change({"slippage_bps": 3.0, **changes}, THIS_COMPUTER)
     assert list(refused.value.fields) == [field]
     assert store.load() == before
 
 
 def test_rates_are_exact_as_they_are_written(store: SettingsStore):
-    settings = store.change({"trading_fee_rate": 0.0004, "slippage_bps": 0.1})
+    settings = store.change({"trading_fee_rate": 0.0004, "slippage_bps": 0.1}, THIS_COMPUTER)
     assert (settings.exact_fee_rate, settings.exact_slippage_bps) == (
         Decimal("0.0004"), Decimal("0.1"),
     )  # fmt: skip
-    assert store.change({"trading_fee_rate": 1e-7}).exact_fee_rate == Decimal("0.0000001")
+    tiny = store.change({"trading_fee_rate": 1e-7}, THIS_COMPUTER)
+    assert tiny.exact_fee_rate == Decimal("0.0000001")
 
 
 def test_changes_at_the_same_time_are_all_kept(store: SettingsStore, database: Database):
     changes = [{"slippage_bps": 7.0}, {"trading_frequency_minutes": 5}, {"trading_fee_rate": 0.01}]
 
     def change(named: dict[str, Any]) -> None:
-        store.change(named)
+        store.change(named, THIS_COMPUTER)
         database.close()
 
     with ThreadPoolExecutor(3) as threads:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from market_source import SettableSource
 
+from audit_log import THE_APP
 from clock import AcceleratedClock, ManualClock, SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
@@ -428,7 +429,7 @@ def test_replicas_are_run_with_their_first_one_on_one_snapshot(
     loop: TradingLoop, database: Database, source: SettableSource
 ):
     model = add(database, "One", cycle_minutes=1440)
-    first, second, third = set_replicas(database, model.id, 3, NOW_MS)
+    first, second, third = set_replicas(database, model.id, 3, NOW_MS, THE_APP)
     source.asked.clear()
     loop._run_cycle(model.id, 1440)
     rows = database.connection.execute("SELECT model_id, status FROM cycles ORDER BY model_id")
@@ -442,6 +443,6 @@ def test_replicas_are_run_with_their_first_one_on_one_snapshot(
 
 def test_replicas_have_no_job_of_their_own(loop: TradingLoop, database: Database):
     model = add(database, "One", cycle_minutes=1440)
-    set_replicas(database, model.id, 3, NOW_MS)
+    set_replicas(database, model.id, 3, NOW_MS, THE_APP)
     loop.start()
     assert jobs(loop) == {"account-values", f"model-{model.id}-every-1440"}

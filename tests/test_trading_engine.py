@@ -11,6 +11,7 @@ import pytest
 from market_source import FINEST
 from trading_world import CLOSE, HOLD, START_MS, World, buy, opened_world, short
 
+from audit_log import THIS_COMPUTER
 from data_aggregator import MultiSourceDataAggregator
 from domain import (
     Decision,
@@ -311,10 +312,10 @@ def test_flatten_closes_everything_or_nothing(desk: World):
     del desk.source.quotes["ETHUSDT"]
     desk.clock.set(desk.clock.now_ms() + 60_000)
     with pytest.raises(SourceUnavailable, match="ETH"):
-        desk.engine().flatten()
+        desk.engine().flatten(THIS_COMPUTER)
     assert len(desk.account.positions) == 2
     desk.source.quotes["ETHUSDT"] = Decimal(9)
-    closed = desk.engine().flatten()
+    closed = desk.engine().flatten(THIS_COMPUTER)
     assert {trade.entry.fill.reason for trade in closed} == {Reason.FLATTEN}
     assert not desk.account.positions
 

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from trading_world import CLOSE, START_MS, World, buy, opened_world
 
+from audit_log import COMMAND_LINE, THIS_COMPUTER
 from clock import ManualClock, SystemClock
 from database import Database
 from domain import Reason
@@ -33,35 +34,35 @@ def halt(world: World) -> TradingHalt:
 
 def test_it_is_off_until_somebody_turns_it_on_and_off_again(world: World, halt: TradingHalt):
     assert not halt.is_on()
-    state = halt.stop_all("a test")
+    state = halt.stop_all(THIS_COMPUTER)
     assert (halt.is_on(), halt.may_call()) == (True, False)
-    assert (state.by, halt.state()) == ("a test", state)
-    assert halt.stop_all("another").by == "a test"  # who stopped it first
-    halt.resume("a test")
+    assert (state.by, halt.state()) == ("this computer", state)
+    assert halt.stop_all(COMMAND_LINE).by == "this computer"  # who stopped it first
+    halt.resume(THIS_COMPUTER)
     assert (halt.is_on(), halt.state().since_ms) == (False, None)
 
 
 def test_another_process_knows_at_once_and_a_later_start_too(world: World, halt: TradingHalt):
-    halt.stop_all("a test")
+    halt.stop_all(THIS_COMPUTER)
     elsewhere = Database(world.database.path, ManualClock(START_MS))
     assert TradingHalt(elsewhere, SystemClock()).is_on()
     elsewhere.close()
 
 
 def test_no_cycle_begins_while_it_is_on(world: World, halt: TradingHalt):
-    halt.stop_all("a test")
+    halt.stop_all(THIS_COMPUTER)
     with pytest.raises(Conflict) as refused:
         world.cycle({"BTC": buy()})
     assert refused.value.code == "trading_halted"
     assert cycles.last(world.database.connection, world.model.id) is None
     assert not world.trader.shown
-    halt.resume("a test")
+    halt.resume(THIS_COMPUTER)
     assert world.cycle({"BTC": buy()}).cycle.status == "done"
 
 
 def test_an_answer_that_comes_late_enters_and_closes_nothing(world: World, halt: TradingHalt):
     world.cycle({"ETH": buy()})
-    world.trader.before_answering = lambda: halt.stop_all("a test")
+    world.trader.before_answering = lambda: halt.stop_all(THIS_COMPUTER)
     report = world.cycle({"BTC": buy(), "ETH": CLOSE})
     assert {(r.coin, r.outcome, r.reason) for r in report.decisions} == {
         ("BTC", "refused", "trading_halted"), ("ETH", "refused", "trading_halted"),
@@ -71,15 +72,15 @@ def test_an_answer_that_comes_late_enters_and_closes_nothing(world: World, halt:
 
 def test_exits_go_on_while_it_is_on(world: World, halt: TradingHalt):
     world.cycle({"BTC": buy(stop_loss=Decimal(95))})
-    halt.stop_all("a test")
+    halt.stop_all(THIS_COMPUTER)
     (trade,) = world.tick(BTC="94")
     assert trade.entry.fill.reason is Reason.STOP_LOSS
 
 
 def test_a_person_may_flatten_while_it_is_on(world: World, halt: TradingHalt):
     world.cycle({"BTC": buy()})
-    halt.stop_all("a test")
-    (trade,) = world.engine().flatten()
+    halt.stop_all(THIS_COMPUTER)
+    (trade,) = world.engine().flatten(THIS_COMPUTER)
     assert trade.entry.fill.reason is Reason.FLATTEN
 
 
@@ -126,9 +127,9 @@ def test_an_llm_may_not_be_called_for_a_model_that_is_stopped(world: World):
     models.update(world.database.connection, replace(world.model, enabled=False), START_MS)
     assert not desk._may_call(world.model)
     assert desk._may_call(replace(world.model, enabled=False))  # run by hand while paused
-    desk.halt.stop_all("a test")
+    desk.halt.stop_all(THIS_COMPUTER)
     assert not desk._may_call(replace(world.model, enabled=False))
-    desk.halt.resume("a test")
+    desk.halt.resume(THIS_COMPUTER)
     desk.stop_calls()  # the process ends
     assert not desk._may_call(replace(world.model, enabled=False))
 
@@ -139,7 +140,7 @@ def test_by_the_api_and_the_command_line(app: Flask):
         "halted": False, "since": None, "by": None,
     }  # fmt: skip
     stopped = client.post("/api/trading/stop-all", json={}).json
-    assert (stopped["halted"], stopped["by"]) == (True, "the API")
+    assert (stopped["halted"], stopped["by"]) == (True, "this computer")
     assert client.get("/api/health").json["trading"] == stopped
     model = {"name": "One", "trader": "buy_and_hold", "coins": ["BTC"]}
     model_id = client.post("/api/models", json=model).json["id"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from trading_world import START_MS, World, buy, opened_world
 
+from audit_log import THIS_COMPUTER
 from clock import ManualClock
 from database import Database
 from domain import DAY_MS, MINUTE_MS
@@ -196,7 +197,7 @@ def test_exits_are_the_holders_too_and_a_person_may_flatten_anywhere(world: Worl
     prices = world.aggregator.get_prices(["BTC"], 0)
     with pytest.raises(Conflict):
         world.engine(lease=second).check_exits(prices)
-    assert len(world.engine(lease=second).flatten()) == 1
+    assert len(world.engine(lease=second).flatten(THIS_COMPUTER)) == 1
 
 
 def test_where_no_loop_runs_a_person_may_run_a_cycle(world: World, process: Any):
