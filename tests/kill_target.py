@@ -1,4 +1,7 @@
-"""A process that trades as fast as it can until it is killed: `python tests/kill_target.py DATABASE`."""
+"""A process that trades as fast as it can until it is killed: `python tests/kill_target.py DATABASE`.
+
+It says "trading", and then after each cycle how many trades are booked.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +86,8 @@ def main(path: Path) -> None:
         )  # fmt: skip
         engine.check_exits(aggregator.get_prices(COINS, 0))
         engine.execute_trading_cycle(clock.now_ms())
+        booked = database.connection.execute("SELECT COUNT(*) FROM trades").fetchone()[0]
+        print(booked, flush=True)  # noqa: T201 - what nobody may lose
 
 
 def _model(database: Database, clock: ManualClock) -> TradingModel:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killing import at_work
 from kline_kill_target import END_MS, INTERVAL, NOW_MS, START_MS, SYNCED, SYNCED_PRICE
 
 from clock import ManualClock
@@ -21,7 +21,6 @@ from kline_store import KlineStore
 from repositories import coins, kline_archives, klines
 from repositories.klines import KlineKey
 
-ROOT = Path(__file__).parent.parent
 KILLS = int(os.environ.get("KILLS", "20")) // 5
 LONGEST_LIFE_SECONDS = 0.5
 IMPORTED = ("BTC", "ETH")
@@ -51,14 +50,9 @@ def write_files(folder: Path) -> None:
 
 def work_and_die(path: Path, folder: Path, life_seconds: float) -> None:
     """Let a process work for so long after it has begun, then end it with SIGKILL."""
-    command = [sys.executable, str(ROOT / "tests" / "kline_kill_target.py"), str(path), str(folder)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "at work\n"
+    with at_work("kline_kill_target.py", path, folder) as process:
         time.sleep(life_seconds)
         assert process.poll() is None, "it ended by itself"
-        process.kill()
 
 
 def bars_that_are_right(database: Database, symbol: str) -> int:
@@ -79,7 +73,10 @@ def bars_that_are_right(database: Database, symbol: str) -> int:
 
 
 @pytest.mark.kill
-def test_after_each_kill_every_candle_is_there_once(tmp_path: Path):
+@pytest.mark.timeout(max(120, KILLS * 30))
+def test_after_each_kill_every_candle_is_there_once(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+):
     path, folder = tmp_path / "killed.db", tmp_path / "files"
     write_files(folder)
     moments = random.Random()
@@ -95,6 +92,10 @@ def test_after_each_kill_every_candle_is_there_once(tmp_path: Path):
         database.close()
     assert sum(before.values()) > 0  # it was at work when it died
     assert_what_was_cut_is_cleaned(path, symbols, before)
+    record_property("kills", KILLS)
+    record_property("candles", sum(before.values()))
+    record_property("lost", 0)  # as has been asserted after every kill
+    record_property("doubled", 0)
 
 
 def assert_what_was_cut_is_cleaned(
