@@ -4,7 +4,7 @@
   /** @type {any} */ (window).SwaggerUIBundle({
     url: place?.dataset['document'],
     domNode: place,
-    deepLinking: true,
+    deepLinking: false, // a link in each heading's button would be out of reach for the keyboard
     defaultModelsExpandDepth: 0,
   });
 })();
