@@ -66,6 +66,7 @@ from scheduler import TradingLoop
 from secret_box import SecretBox
 from security import protect
 from sweep_jobs import SweepJobs
+from trade_history import TradeHistories
 from trading_desk import TradingDesk
 from version import VERSION
 
@@ -203,6 +204,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         backups=backups,
         events=events,
         desk=desk,
+        trade_histories=TradeHistories(database),
         prices=prices,
         klines=klines,
         loop=loop,

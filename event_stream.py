@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ KLINE = "kline"  # the topics of candles are a coin's and an interval's: kline:B
 EVENTS_KEPT = 500
 PRICES_KEPT = 20  # the next ones say the same better
 LISTENER_QUEUE = 1000
+# An event's text is the same for all who hear it at once; to who comes later its ages are others.
+TEXTS_KEPT, TEXT_SECONDS = 64, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class EventStream:
         self._kept: dict[str, deque[Event]] = {}
         self._listeners: set[Listener] = set()
         self._closed = False
+        self._texts: dict[int, tuple[float, str]] = {}
+        self._texts_lock = threading.Lock()
 
     def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
         """Tell every listener of the topic."""
@@ -95,6 +100,18 @@ class EventStream:
             if self._closed:
                 listener.close()
         return listener
+
+    def text(self, event: Event, write: Callable[[Event], str]) -> str:
+        """`write(event)`, done once for all listeners that it reaches within a second."""
+        with self._texts_lock:
+            written_at, text = self._texts.get(event.id, (-TEXT_SECONDS, ""))
+            now = time.monotonic()
+            if now - written_at >= TEXT_SECONDS:
+                text = write(event)
+                self._texts[event.id] = (now, text)
+                if len(self._texts) > TEXTS_KEPT:
+                    del self._texts[next(iter(self._texts))]
+            return text
 
     def forget(self, topic: str) -> None:
         """Keep nothing of a topic that has come to its end."""

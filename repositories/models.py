@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from domain import Interval, TradingModel
@@ -36,9 +39,15 @@ _MODELS = (
 )
 
 
+@lru_cache(maxsize=256)
+def _params(text: str) -> Mapping[str, Any]:
+    """Parameters as they are stored; a script may be long, and models are read at every turn."""
+    return MappingProxyType(json.loads(text))
+
+
 def _model(row: sqlite3.Row) -> TradingModel:
     values: dict[str, Any] = {key: row[key] for key in row.keys()}  # noqa: SIM118 - see coins
-    values["params"] = json.loads(values["params"])
+    values["params"] = _params(values["params"])
     values["initial_capital"] = Decimal(values["initial_capital"])
     values["interval"] = Interval(values["interval"])
     values["enabled"] = bool(values["enabled"])

@@ -54,6 +54,7 @@ blueprint = APIBlueprint(
 
 DEFAULT_COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 MOST_COINS = 500
+MOST_LISTED = 50  # items of a parameter in the list of all models
 WHAT_MAKES_A_TRADER = {"trader", "params", "provider_id", "model_name"}
 
 Name = Annotated[
@@ -114,7 +115,7 @@ class DailyBudgetAnswer(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """A model as it stands."""
+    """A model as it stands; in the list of all without parameters that are long lists."""
 
     id: int
     name: str
@@ -180,6 +181,7 @@ def list_models() -> Response:
                 names,
                 accounts[model.replica_of or model.id],
             )
+            | {"params": _short_params(model)}
             for model in listed
         ]
     )
@@ -381,6 +383,15 @@ def _answer(
         "paused_until": _paused_until(watch),
         "stopped_reason": None if watch is None else watch.stopped_reason,
         "budget": _budget(model) if model.trader == AI_TRADER else None,
+    }
+
+
+def _short_params(model: TradingModel) -> dict[str, Any]:
+    """Its parameters without long lists: a script of thousands of decisions is not for a list."""
+    return {
+        name: value
+        for name, value in model.params.items()
+        if not (isinstance(value, list) and len(value) > MOST_LISTED)
     }
 
 

@@ -26,6 +26,7 @@ from redaction import Redactor
 from scheduler import TradingLoop
 from secret_box import SecretBox
 from sweep_jobs import SweepJobs
+from trade_history import TradeHistories
 from trading_desk import TradingDesk
 
 EXTENSION = "trading_system"
@@ -48,6 +49,7 @@ class Services:
     backups: Backups
     events: EventStream
     desk: TradingDesk
+    trade_histories: TradeHistories
     prices: PriceStream
     klines: KlineStream
     loop: TradingLoop

@@ -203,8 +203,12 @@ def _events(app: Services, listener: Listener) -> Iterator[str]:
         if event is None:
             yield ": still here\n\n"
             continue
-        payload = json.dumps(event_json(app, event), ensure_ascii=False)
-        yield f"id: {event.id}\nevent: {_kind(event)}\ndata: {payload}\n\n"
+        yield app.events.text(event, lambda heard: _event_text(app, heard))
+
+
+def _event_text(app: Services, event: Event) -> str:
+    payload = json.dumps(event_json(app, event), ensure_ascii=False)
+    return f"id: {event.id}\nevent: {_kind(event)}\ndata: {payload}\n\n"
 
 
 def _leave(app: Services, listener: Listener, candles: Iterable[Series]) -> None:

@@ -339,9 +339,8 @@ def _standing(model: TradingModel, since_ms: int) -> dict[str, Any]:
     start = float(model.initial_capital if before is None else before.total_value)
     equity = np.array([*(float(value.total_value) for value in values), total])
     close_time = np.array([*(value.time_ms for value in values), app.clock.now_ms()])
-    entries = [booked.entry for booked in books.all_entries(connection, model.id)]
-    trips = [trip for trip in performance.round_trips(entries) if trip.exit_time >= since_ms]
-    figures = performance.trip_figures(trips)
+    history = app.trade_histories.of(model.id)
+    figures = performance.trip_figures(history.trips_since(since_ms))
     drawdowns = performance.drawdown_series(np.concatenate(([start], equity)))
     return {
         "model_id": model.id,
@@ -355,7 +354,7 @@ def _standing(model: TradingModel, since_ms: int) -> dict[str, Any]:
         "sharpe": performance.ratios(close_time, equity, start)["sharpe"],
         "trades": figures["total_trades"],
         "win_rate": figures["win_rate"],
-        "fees": float(sum(entry.fill.fee for entry in entries if entry.fill.time_ms >= since_ms)),
+        "fees": history.fees_since(since_ms),
     }
 
 

@@ -78,6 +78,16 @@ def test_a_cycle_by_hand_trades_and_everything_shows_it(client: FlaskClient):
     assert (standing["rank"], standing["trades"], standing["win_rate"]) == (1, 0, None)
 
 
+def test_the_list_of_models_leaves_long_parameters_out(client: FlaskClient):
+    script = [
+        {"time": "2024-01-01T00:00:00Z", "coin": "BTC", "signal": "hold"} for _ in range(60)
+    ]
+    model_id = add(client, trader="scripted", params={"decisions": script})
+    (listed,) = client.get("/api/models").json
+    assert listed["params"] == {}
+    assert len(client.get(f"/api/models/{model_id}").json["params"]["decisions"]) == 60
+
+
 def test_trades_come_as_csv_too(client: FlaskClient):
     model_id = add(client)
     client.post(f"/api/models/{model_id}/execute", json={})

@@ -3,10 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from event_stream import (
     EVENTS_KEPT,
     LISTENER_QUEUE,
     PRICES_KEPT,
+    TEXT_SECONDS,
+    TEXTS_KEPT,
     Event,
     EventStream,
     Listener,
@@ -135,3 +139,26 @@ def test_closing_ends_every_listener_that_waits():
     thread.join()
     assert events.listen(["trade"]).closed  # nobody can begin to listen afterwards
     events.publish("trade", {})
+
+
+def test_a_text_is_written_once_for_all_who_hear_it_at_once(monkeypatch: pytest.MonkeyPatch):
+    events, written, now = EventStream(), [], [100.0]
+    monkeypatch.setattr("event_stream.time.monotonic", lambda: now[0])
+
+    def write(event: Event) -> str:
+        written.append(event.id)
+        return f"{event.id} at {now[0]}"
+
+    first, second = Event(1, "price", {}), Event(2, "price", {})
+    assert {events.text(first, write) for _ in range(50)} == {"1 at 100.0"}
+    assert events.text(second, write) == "2 at 100.0"
+    now[0] += TEXT_SECONDS  # to who comes back later its ages are others
+    assert events.text(first, write) == "1 at 101.0"
+    assert written == [1, 2, 1]
+
+
+def test_texts_of_long_ago_are_forgotten():
+    events = EventStream()
+    for number in range(1, 10 * TEXTS_KEPT):
+        events.text(Event(number, "price", {}), lambda event: str(event.id))
+    assert len(events._texts) == TEXTS_KEPT

@@ -230,7 +230,8 @@ async function addModel() {
 /** @param {any} [model] */
 async function edit(model) {
   try {
-    if (await editModel(model)) await Promise.all([load(), loadProviders()]);
+    const whole = model && (await get(`/api/models/${model.id}`)); // the list leaves long parameters out
+    if (await editModel(whole)) await Promise.all([load(), loadProviders()]);
   } catch (error) {
     toastError(error);
   }
