@@ -156,7 +156,9 @@ def all_entries(connection: sqlite3.Connection, model_id: int) -> list[BookedTra
 
 def newest_trade_id(connection: sqlite3.Connection, model_id: int) -> int:
     """The id of a model's newest trade; 0 where it has none."""
-    row = connection.execute("SELECT MAX(id) FROM trades WHERE model_id = ?", (model_id,)).fetchone()
+    row = connection.execute(
+        "SELECT MAX(id) FROM trades WHERE model_id = ?", (model_id,)
+    ).fetchone()
     return int(row[0] or 0)
 
 

@@ -79,9 +79,7 @@ def test_a_cycle_by_hand_trades_and_everything_shows_it(client: FlaskClient):
 
 
 def test_the_list_of_models_leaves_long_parameters_out(client: FlaskClient):
-    script = [
-        {"time": "2024-01-01T00:00:00Z", "coin": "BTC", "signal": "hold"} for _ in range(60)
-    ]
+    script = [{"time": "2024-01-01T00:00:00Z", "coin": "BTC", "signal": "hold"} for _ in range(60)]
     model_id = add(client, trader="scripted", params={"decisions": script})
     (listed,) = client.get("/api/models").json
     assert listed["params"] == {}
