@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask import Flask
+from killing import at_work
 
 import ledger
 from app import create_app
@@ -24,6 +28,7 @@ from ledger import Account
 from repositories import books, coins, models, stored_secrets, trading_state
 from repositories.trading_state import Halt, Lease
 
+KILLS = int(os.environ.get("KILLS", "20")) // 4
 NOW_MS = 1_717_245_296_789
 KEPT = "trading.before-restore-2024-06-01T12-34-56.789Z.db"
 
@@ -218,3 +223,40 @@ def test_restore_on_the_command_line(app_config: Config, tmp_path: Path):
     assert (refused.exit_code, refused.output) == (
         1, f"Error: There is no file {tmp_path / 'nothing.db'}.\n",
     )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------- kills
+
+
+def books_of(path: Path) -> list[str]:
+    """What a file holds, but for the lease, whose term grows with each restore."""
+    return [line for line in content(path) if "trading_lease" not in line]
+
+
+@pytest.mark.kill
+@pytest.mark.timeout(max(120, KILLS * 30))
+def test_a_kill_within_a_restore_or_a_backup_leaves_whole_files_alone(
+    database: Database, tmp_path: Path, record_property: Callable[[str, object], None]
+):
+    """The database is the one backup or the other, and every copy that is listed is one of them."""
+    files = [database.backup(tmp_path / "one.db", stored_secrets.forget)]
+    add_model(database, "Later", trades=3)
+    files.append(database.backup(tmp_path / "two.db", stored_secrets.forget))
+    database.close()
+    either = [books_of(file) for file in files]
+    copies = 0
+    for _ in range(KILLS):
+        with at_work("restore_kill_target.py", database.path, *files) as process:
+            time.sleep(random.uniform(0, 0.5))
+            assert process.poll() is None, "it ended by itself"
+        assert books_of(database.path) in either
+        for copy in (*tmp_path.glob("backups/*.db"), *tmp_path.glob("trading.before-restore-*.db")):
+            assert books_of(copy) in either
+            copy.unlink()
+            copies += 1
+    assert copies > 0  # it was at work when it died
+    restore(database, files[0], ManualClock(NOW_MS))  # what was cut off is in nobody's way
+    assert not list(tmp_path.glob("*.restoring*"))
+    record_property("kills", KILLS)
+    record_property("whole copies", copies)
+    record_property("broken", 0)  # as has been asserted after every kill

@@ -1,0 +1,43 @@
+"""A process that restores backups and makes new ones until it is killed.
+
+`python tests/restore_kill_target.py DATABASE BACKUP BACKUP`: now the one, now the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+from backups import Backups
+from clock import SystemClock
+from database import Database
+from database_restore import restore
+from owner_settings import SettingsStore
+
+
+class LateClock(SystemClock):
+    """A second later at each look, so that every backup has a name of its own."""
+
+    def __init__(self) -> None:
+        self._late_ms = 0
+
+    def now_ms(self) -> int:
+        """Milliseconds UTC."""
+        self._late_ms += 1000
+        return super().now_ms() + self._late_ms
+
+
+def main(path: Path, files: list[Path]) -> None:
+    """Restore and back up, for ever."""
+    clock = LateClock()
+    database = Database(path, SystemClock())
+    backups = Backups(database, path.parent / "backups", SettingsStore(database, 0.001), clock)
+    print("at work", flush=True)  # noqa: T201 - what the test waits for
+    for file in itertools.cycle(files):
+        restore(database, file, clock)
+        backups.make()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
