@@ -1,4 +1,4 @@
-"""The browser libraries in static/vendor are the pinned ones, unchanged, with their licences."""
+"""The browser libraries that are vendored are the pinned ones, unchanged, with their licences."""
 
 import hashlib
 import json
@@ -7,32 +7,39 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VENDOR = ROOT / "static" / "vendor"
-HASHES = json.loads((VENDOR / "hashes.json").read_text("utf-8"))
-FILES = [(library, name) for library, entry in HASHES.items() for name in entry["files"]]
+PACKAGE = json.loads((ROOT / "package.json").read_text("utf-8"))
+LOCK = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+#: What the pages load, and what only the tests put into a page.
+FOLDERS = {ROOT / "static" / "vendor": "dependencies", ROOT / "tests" / "vendor": "devDependencies"}
+HASHES = {folder: json.loads((folder / "hashes.json").read_text("utf-8")) for folder in FOLDERS}
+LIBRARIES = [(folder, library) for folder, entries in HASHES.items() for library in entries]
+FILES = [
+    (folder, library, name)
+    for folder, library in LIBRARIES
+    for name in HASHES[folder][library]["files"]
+]
 
 
-@pytest.mark.parametrize(("library", "name"), FILES)
-def test_a_vendored_file_is_unchanged(library: str, name: str):
-    content = (VENDOR / library / name).read_bytes()
-    assert hashlib.sha256(content).hexdigest() == HASHES[library]["files"][name]
+@pytest.mark.parametrize(("folder", "library", "name"), FILES)
+def test_a_vendored_file_is_unchanged(folder: Path, library: str, name: str):
+    content = (folder / library / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == HASHES[folder][library]["files"][name]
 
 
-def test_no_vendored_file_is_unaccounted_for():
-    on_disk = {path.relative_to(VENDOR) for path in VENDOR.rglob("*") if path.is_file()}
-    accounted = {Path(library, name) for library, name in FILES} | {Path("hashes.json")}
-    assert on_disk == accounted
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_vendored_file_is_unaccounted_for(folder: Path):
+    on_disk = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    accounted = {Path(library, name) for place, library, name in FILES if place == folder}
+    assert on_disk == accounted | {Path("hashes.json")}
 
 
-@pytest.mark.parametrize("library", HASHES)
-def test_a_library_is_the_pinned_version_and_brings_its_licence(library: str):
-    pinned = json.loads((ROOT / "package.json").read_text("utf-8"))["dependencies"]
-    locked = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
-    version = HASHES[library]["version"]
-    assert version == pinned[library] == locked[f"node_modules/{library}"]["version"]
-    assert any(name.startswith("LICENSE") for name in HASHES[library]["files"])
+@pytest.mark.parametrize(("folder", "library"), LIBRARIES)
+def test_a_library_is_the_pinned_version_and_brings_its_licence(folder: Path, library: str):
+    pinned = PACKAGE[FOLDERS[folder]][library]
+    locked = LOCK[f"node_modules/{library}"]["version"]
+    assert HASHES[folder][library]["version"] == pinned == locked
+    assert any(name.startswith("LICENSE") for name in HASHES[folder][library]["files"])
 
 
-def test_every_pinned_library_is_vendored():
-    pinned = json.loads((ROOT / "package.json").read_text("utf-8"))["dependencies"]
-    assert set(pinned) == set(HASHES)
+def test_every_library_of_the_pages_is_vendored():
+    assert set(PACKAGE["dependencies"]) == set(HASHES[ROOT / "static" / "vendor"])
