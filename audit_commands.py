@@ -20,9 +20,9 @@ audit_commands = AppGroup("audit", help="The audit log: who changed what.")
 @audit_commands.command("list")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--before", type=click.IntRange(1), help="Only ids below this.")
-@click.option("--actor", type=click.Choice(list(ActorKind)))
-@click.option("--action", type=click.Choice(list(Action)))
-@click.option("--object", "object_type", type=click.Choice(list(Audited)))
+@click.option("--actor", type=click.Choice([kind.value for kind in ActorKind]))
+@click.option("--action", type=click.Choice([action.value for action in Action]))
+@click.option("--object", "object_type", type=click.Choice([kind.value for kind in Audited]))
 @click.option("--id", "object_id", type=click.IntRange(1), help="Of one object.")
 def list_changes(limit: int, before: int | None, **wanted: str | int | None) -> None:
     """The newest changes, newest first."""

@@ -12,7 +12,10 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import audit_log
+from audit_log import THE_APP, Action, Actor, Audited
 from database import Database
 from domain import HOUR_MS, Clock
 from errors import Conflict, DataError, NotFound
@@ -52,8 +55,9 @@ class Backups:
         self._settings = settings
         self._wall_clock = wall_clock
         self._making = threading.Lock()
+        self._failing = False  # told of once, until one has been made
 
-    def make(self, *, with_keys: bool = False) -> Backup:
+    def make(self, by: Actor, *, with_keys: bool = False) -> Backup:
         """Make one now, and remove the oldest beyond the number that is kept.
 
         Raises Conflict (backup_running) while one is being made, DataError where it cannot be.
@@ -62,11 +66,23 @@ class Backups:
             raise Conflict("A backup is being made already.", code="backup_running")
         try:
             made = self._made(with_keys)
+            self._note(by, Action.BACK_UP, made.name, {"with_keys": with_keys})
+            self._failing = False
             self._prune()
         finally:
             self._making.release()
         log.info("a backup has been made: %s (%d bytes)", made.path, made.size)
         return made
+
+    def copy_to(self, target: Path, by: Actor, *, with_keys: bool = False) -> Path:
+        """A copy in any other place, also of a database that has yet to be upgraded.
+
+        Raises DataError where it cannot be made.
+        """
+        self._database.backup(target, None if with_keys else stored_secrets.forget)
+        if all(row.applied_at is not None for row in self._database.status()):
+            self._note(by, Action.BACK_UP, target.name, {"with_keys": with_keys})
+        return target
 
     def make_if_due(self) -> Backup | None:
         """Make one if the newest is older than the owner wants."""
@@ -76,7 +92,13 @@ class Backups:
         # A clock that was set back must not put the next one off.
         if hours == 0 or (newest and 0 <= now_ms - newest.made_ms < hours * HOUR_MS):
             return None
-        return self.make()
+        try:
+            return self.make(THE_APP)
+        except DataError as error:
+            if not self._failing:
+                self._failing = True
+                self._note(THE_APP, Action.BACK_UP_FAILED, None, {"error": error.message})
+            raise
 
     def all(self) -> list[Backup]:
         """What is in the folder, the newest first."""
@@ -89,6 +111,11 @@ class Backups:
             if backup.name == name:
                 return backup
         raise NotFound(f"There is no backup {name}.", code="unknown_backup")
+
+    def _note(self, by: Actor, action: Action, name: str | None, said: dict[str, Any]) -> None:
+        """The row of the audit log; a copy does not hold that of its own making."""
+        with self._database.transaction() as connection:
+            audit_log.record(connection, by, action, Audited.DATABASE, name=name, after=said)
 
     def _made(self, with_keys: bool) -> Backup:
         moment = datetime.fromtimestamp(self._wall_clock.now_ms() // 1000, UTC)

@@ -21,7 +21,7 @@ from errors import Conflict, MigrationError, TradingSystemError
 from kline_commands import kline_commands
 from ledger_audit import audit
 from llm_answer_commands import answer_commands
-from repositories import aitradegame, models, stored_secrets
+from repositories import aitradegame, models
 from routes.services import EXTENSION, Services
 from server import serve
 from sweep_commands import sweep_command
@@ -104,9 +104,9 @@ def backup(target: Path | None, with_keys: bool) -> None:
     services = _services()
     try:
         if target is None:
-            copy = _current_services().backups.make(with_keys=with_keys).path
+            copy = _current_services().backups.make(COMMAND_LINE, with_keys=with_keys).path
         else:
-            copy = services.database.backup(target, None if with_keys else stored_secrets.forget)
+            copy = services.backups.copy_to(target, COMMAND_LINE, with_keys=with_keys)
     except TradingSystemError as error:
         _fail(error)
     click.echo(f"copied to {copy}" + ("" if with_keys else " without keys"))
@@ -118,7 +118,7 @@ def restore_command(file: Path) -> None:
     """Put the backup FILE in the place of the database, which is kept aside. Nothing may run."""
     services = _services()
     try:
-        done = restore(services.database, file, SystemClock())
+        done = restore(services.database, file, SystemClock(), COMMAND_LINE)
     except TradingSystemError as error:
         _fail(error)
     for migration in done.applied:

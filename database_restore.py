@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import audit_log
+from audit_log import Action, Actor, Audited
 from database import Connection, Database, Migration
 from domain import Clock
 from errors import Conflict, DataError, LedgerMismatch
@@ -33,7 +35,7 @@ class Restored:
     kept: Path | None
 
 
-def restore(database: Database, file: Path, wall_clock: Clock) -> Restored:
+def restore(database: Database, file: Path, wall_clock: Clock, by: Actor) -> Restored:
     """Make the backup in `file` the database.
 
     Raises DataError where the file is missing, damaged or no database of this app, MigrationError
@@ -52,6 +54,7 @@ def restore(database: Database, file: Path, wall_clock: Clock) -> Restored:
         without_key = _without_key(candidate)
         with database.alone() as connection:
             _carry_over(connection, candidate, wall_clock)
+            _note(candidate, file, by)
             kept = _keep(database, wall_clock) if database.has_tables() else None
             candidate.close()
             database.become(candidate.path)
@@ -103,6 +106,12 @@ def _carry_over(standing: Connection, candidate: Database, wall_clock: Clock) ->
         stored_secrets.copy_access(standing, connection)
         if halt is not None and halt.halted:
             trading_state.set_halt(connection, halt)
+
+
+def _note(candidate: Database, file: Path, by: Actor) -> None:
+    """The audit log goes back in time as well: what it said until now is in the copy kept aside."""
+    with candidate.transaction() as connection:
+        audit_log.record(connection, by, Action.RESTORE, Audited.DATABASE, name=file.name)
 
 
 def _without_key(candidate: Database) -> Sequence[str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from backups import Backup
 from routes import shapes
+from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Body
 from routes.services import services
@@ -70,7 +71,7 @@ def list_backups() -> Response:
 @blueprint.post("", responses={201: BackupAnswer})
 def make_backup(body: NewBackup) -> tuple[dict[str, Any], int]:
     """Make one now, while trading goes on; the oldest go beyond `backups_kept`."""
-    return _answer(services().backups.make(with_keys=body.with_keys)), 201
+    return _answer(services().backups.make(caller(), with_keys=body.with_keys)), 201
 
 
 @blueprint.get("/<name>", responses={200: {"content": {MEDIA_TYPE: {}}}})

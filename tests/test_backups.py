@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from killing import at_work
 
+from audit_log import COMMAND_LINE
 from backups import Backups
 from clock import ManualClock
 from database import Database
@@ -76,7 +77,7 @@ def add_secrets(database: Database) -> None:
 
 def test_a_backup_has_no_byte_of_a_key_unless_asked(backups: Backups, database: Database):
     add_secrets(database)
-    without, with_keys = backups.make(), backups.make(with_keys=True)
+    without, with_keys = backups.make(COMMAND_LINE), backups.make(COMMAND_LINE, with_keys=True)
     for text in (SEALED, HASH):
         assert text.encode() not in without.path.read_bytes()
         assert text.encode() in with_keys.path.read_bytes()
@@ -111,7 +112,7 @@ def test_every_column_that_is_named_like_a_secret_is_left_out(database: Database
 
 
 def test_a_backup_is_one_file_for_its_owner_alone(backups: Backups, tmp_path: Path):
-    made = backups.make()
+    made = backups.make(COMMAND_LINE)
     assert [path.name for path in backups.folder.iterdir()] == ["trading-2024-06-01T12-34-56Z.db"]
     assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(backups.folder.stat().st_mode) == 0o700
@@ -127,7 +128,7 @@ def test_backups_while_a_process_trades_as_fast_as_it_can_are_whole(tmp_path: Pa
         backups = Backups(database, tmp_path / "copies", SettingsStore(database, 0.001), clock)
         for _ in range(8):
             forward(clock, 1000)
-            copy = Database(backups.make().path, clock)
+            copy = Database(backups.make(COMMAND_LINE).path, clock)
             copy.check_integrity()
             (model,) = models.list_models(copy.connection)
             result = audit(copy.connection, model)
@@ -149,7 +150,7 @@ def test_the_oldest_go_and_what_others_put_there_stays(backups: Backups, databas
     for name in ("mine.db", "trading-before-the-holidays.db", "trading-2024-99-01T00-00-00Z.db"):
         (backups.folder / name).write_text("mine")
     for _ in range(3):
-        made = backups.make()
+        made = backups.make(COMMAND_LINE)
         forward(clock, 1000)
     assert [backup.name for backup in backups.all()] == [
         "trading-2024-06-01T12-34-58Z.db", "trading-2024-06-01T12-34-57Z.db",
@@ -184,10 +185,10 @@ def test_what_a_killed_process_left_is_cleaned_and_two_at_once_are_refused(
     cut_off = backups.folder / "trading-2024-06-01T00-00-00Z.db.part"
     cut_off.write_bytes(b"half")
     clock.set(int(cut_off.stat().st_mtime * 1000) + 7 * HOUR_MS)
-    backups.make()
+    backups.make(COMMAND_LINE)
     assert not cut_off.exists()
     with pytest.raises(Conflict, match="of this second"):
-        backups.make()
+        backups.make(COMMAND_LINE)
 
 
 # ------------------------------------------------------------------------------------ the routes
