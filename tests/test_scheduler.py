@@ -65,16 +65,17 @@ def test_a_trigger_fires_at_the_next_multiple_of_the_markets_clock(every_minutes
     assert before + wait <= fires <= after + wait
 
 
-def test_models_that_are_due_together_begin_one_by_one_within_a_second():
+def test_models_that_are_due_together_begin_one_by_one_within_five_seconds():
     now = datetime.now(UTC)
     clock = ManualClock(NOW_MS)
     fires = [AlignedTrigger(clock, 1, place).get_next_fire_time(None, now) for place in range(25)]
     gaps = [(later - fires[0]).total_seconds() for later in fires]
     assert gaps == sorted(gaps)
-    assert 0.9 < gaps[-1] < 1.0
+    assert gaps[1] == pytest.approx(0.2)
+    assert 4.5 < gaps[-1] < 5.0
     fast = AcceleratedClock(NOW_MS, SystemClock().now_ms(), 600.0)  # its minute takes 0.1 s
     late = AlignedTrigger(fast, 1, 24).get_next_fire_time(None, now)
-    assert (late - datetime.now(UTC)).total_seconds() < 0.12
+    assert (late - datetime.now(UTC)).total_seconds() < 0.15  # a turn, and half of the next
 
 
 def test_on_the_very_turn_it_is_the_next_one():
