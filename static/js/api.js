@@ -1,5 +1,6 @@
 /** The REST API: JSON in, JSON out, one kind of error. */
 
+import { errorText, fieldTexts } from './error-words.js';
 import { t } from './i18n.js';
 
 /** What the server (or the way to it) said when a request failed. */
@@ -94,6 +95,8 @@ export function upload(path, form, onProgress, signal) {
  * @param {any} answer
  */
 function failure(response, answer) {
-  const message = answer?.error ?? t('The server answered with an error (%(status)s).', { status: response.status });
-  return new ApiError(message, response.status, answer?.code ?? 'unknown', answer?.fields ?? {});
+  const { status } = response;
+  if (!answer?.error) return new ApiError(t('The server answered with an error (%(status)s).', { status }), status, 'unknown');
+  const { error, code, values, fields = {}, reasons = {} } = answer;
+  return new ApiError(errorText(code, error, values), status, code, fieldTexts(fields, reasons));
 }

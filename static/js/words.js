@@ -112,6 +112,9 @@ export function word(code) {
   return code ? (WORDS[code] ?? code.replaceAll('_', ' ')) : '';
 }
 
+/** Whether there is a word for it. @param {string} code */
+export const known = (code) => code in WORDS;
+
 /** @type {Record<string, string>} */
 const SOURCE_NAMES = { binance: 'Binance', okx: 'OKX', coingecko: 'CoinGecko' };
 
