@@ -11,6 +11,7 @@ import { showCandlesUsed, showConfig } from './backtest-terms.js';
 import { downloadTrips, numbered, tripColumns } from './backtest-trades.js';
 import { confirmed } from './dialog.js';
 import { byId, element, replaceContent, setText } from './element.js';
+import { errorText } from './error-words.js';
 import { emptyState, showFailure } from './failure.js';
 import { formatNumber } from './format.js';
 import { showHistogram } from './histogram.js';
@@ -79,8 +80,8 @@ function showRun(run, name) {
 }
 
 /** @param {Run} run that gave no report */
-function endNotice({ status, error }) {
-  const message = status === 'failed' ? (error ?? t('This run failed.')) : t('This run was cancelled before its end; it has no result.');
+function endNotice({ status, error, code }) {
+  const message = status === 'failed' ? (error ? errorText(code, error) : t('This run failed.')) : t('This run was cancelled before its end; it has no result.');
   const kind = status === 'failed' ? 'notice notice-error' : 'notice';
   return element('div', { class: kind, 'data-testid': 'run-ended' }, message);
 }

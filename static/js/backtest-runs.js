@@ -25,6 +25,7 @@
  */
 
 import { element } from './element.js';
+import { errorText } from './error-words.js';
 import { formatAge, formatMoney, formatVolume, isNumber } from './format.js';
 import { t } from './i18n.js';
 import { progressLine } from './progress-line.js';
@@ -45,9 +46,9 @@ export const isUnfinished = ({ status }) => status === 'queued' || status === 'r
 export const statusWord = (status) => STATUSES[status]?.[0] ?? status;
 
 /** @param {Run} run */
-export function statusBadge({ status, error }) {
+export function statusBadge({ status, error, code }) {
   const badge = STATUSES[status]?.[1] ?? 'badge';
-  return element('span', { class: badge, title: error, 'data-testid': 'backtest-status' }, statusWord(status));
+  return element('span', { class: badge, title: error && errorText(code, error), 'data-testid': 'backtest-status' }, statusWord(status));
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { callBadge, latencyText, openCall, openCycle, tokensText } from './decision-dialog.js';
 import { element } from './element.js';
+import { errorText } from './error-words.js';
 import { emptyState } from './failure.js';
 import { formatMoney, formatNumber, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
@@ -98,7 +99,7 @@ const columns = [
     key: 'error',
     label: t('Error'),
     value: (row) => row['error'],
-    show: (row) => longText(row['error']),
+    show: (row) => longText(errorText(row['error_code'], row['error'] ?? '')),
     className: () => 'wrap',
   },
   { key: 'open', label: t('Details'), show: () => openButton(), className: () => 'actions' },

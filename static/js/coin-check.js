@@ -2,12 +2,13 @@
 
 import { post } from './api.js';
 import { element, replaceContent } from './element.js';
+import { errorText } from './error-words.js';
 import { showFailure } from './failure.js';
 import { NOTHING, formatPrice } from './format.js';
 import { t } from './i18n.js';
 import { sourceName } from './words.js';
 
-/** @typedef {{ ok: boolean, price: number | null, symbol: string | null, error?: string | null }} SourceAnswer */
+/** @typedef {{ ok: boolean, price: number | null, symbol: string | null, error?: string | null, code?: string | null }} SourceAnswer */
 
 /**
  * @param {import('./coin-facts.js').Coin} coin
@@ -78,7 +79,7 @@ function answersTable(answers) {
  * @param {string} source
  * @param {SourceAnswer} answer
  */
-function answerRow(source, { ok, price, symbol, error }) {
+function answerRow(source, { ok, price, symbol, error, code }) {
   return element(
     'tr',
     { 'data-testid': `check-${source}` },
@@ -88,7 +89,7 @@ function answerRow(source, { ok, price, symbol, error }) {
       'td',
       { class: 'check-answer' },
       element('span', { class: `badge ${ok ? 'badge-ok' : 'badge-error'}` }, ok ? t('Priced') : t('No price')),
-      error ? element('span', { class: 'cell-error' }, error) : null,
+      error ? element('span', { class: 'cell-error' }, errorText(code, error)) : null,
     ),
     element('td', { class: 'number' }, formatPrice(price)),
   );

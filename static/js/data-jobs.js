@@ -8,11 +8,13 @@
  * @property {number} progress 0 to 1
  * @property {string} detail
  * @property {string | null} error
+ * @property {string | null} code
  * @property {string} created_at
  */
 
 import { get, post } from './api.js';
 import { element, setText } from './element.js';
+import { errorText } from './error-words.js';
 import { t } from './i18n.js';
 import { progressLine } from './progress-line.js';
 import { onStreamResumed, streamState, subscribe } from './stream.js';
@@ -101,7 +103,7 @@ export function jobList(card, list, onEnd) {
 /** @param {Job} job */
 function tellEnd(job) {
   const text = `${jobName(job)}: ${word(job.status)}`;
-  if (job.status === 'failed') toast(job.error ?? text, 'error');
+  if (job.status === 'failed') toast(job.error ? errorText(job.code, job.error) : text, 'error');
   else toast(text);
 }
 
@@ -137,7 +139,7 @@ function jobRow(first, reload) {
     setText(name, jobName(job));
     setText(status, word(job.status));
     status.className = BADGES[job.status] ?? 'badge badge-muted';
-    setText(problem, job.error ?? '');
+    setText(problem, errorText(job.code, job.error ?? ''));
     const isOver = !isUnfinished(job);
     cancel.hidden = isOver;
     cancel.setAttribute('aria-label', t('Cancel: %(job)s', { job: jobName(job) }));

@@ -5,6 +5,7 @@
 
 import { get } from './api.js';
 import { element, replaceContent } from './element.js';
+import { errorText } from './error-words.js';
 import { showFailure } from './failure.js';
 import { formatMoney, formatNumber, formatPrice, formatQuantity, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
@@ -86,13 +87,13 @@ function openDialog(title, fill) {
 }
 
 /** @param {any} cycle */
-function cycleLine({ status, started_at, error }) {
+function cycleLine({ status, started_at, error, code }) {
   return element(
     'div',
     { class: error ? 'notice notice-error' : 'notice' },
     element('span', { class: 'tabular' }, t('Cycle of %(time)s', { time: formatTime(started_at, 'full') })),
     element('span', { class: 'badge' }, word(status)),
-    error,
+    error ? errorText(code, error) : null,
   );
 }
 
@@ -270,14 +271,14 @@ function callBlock(call, open) {
 }
 
 /** @param {any} call */
-function callProblems({ error, parse_errors, repairs }) {
+function callProblems({ error, error_code: code, parse_errors, repairs }) {
   const problems = Object.entries(parse_errors).map(([coin, { message }]) => (coin === '*' ? message : `${coin}: ${message}`));
   return [
     error || problems.length
       ? element(
           'div',
           { class: 'notice notice-error', 'data-testid': 'call-error' },
-          ...[error, ...problems.filter((text) => text !== error)].filter(Boolean).map((text) => element('span', {}, text)),
+          ...[error ? errorText(code, error) : '', ...problems.filter((text) => text !== error)].filter(Boolean).map((text) => element('span', {}, text)),
         )
       : null,
     repairs.length

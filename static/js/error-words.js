@@ -81,6 +81,7 @@ const SENTENCES = {
   asks_an_llm: () => t('A search would ask the LLM for every combination: search over the decisions of a finished run instead.'),
   provider_moved: () => t('The provider has moved since: start the run anew.'),
 
+  no_symbol: () => t('It has no symbol on this source.'),
   not_listed: (values) => t('No exchange lists %(coin)s.', values),
   no_data_source: () => t('No data source could answer.'),
   source_unavailable: () => t('The other side does not answer, or is out of order.'),

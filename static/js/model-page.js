@@ -5,6 +5,7 @@ import { ApiError, get } from './api.js';
 import { callsTable } from './calls-table.js';
 import { decisionsTable } from './decisions.js';
 import { acceptInput, byId, element, replaceContent, setText } from './element.js';
+import { errorText } from './error-words.js';
 import { emptyState, showFailure } from './failure.js';
 import { formatTime } from './format.js';
 import { t } from './i18n.js';
@@ -113,13 +114,13 @@ function showModel() {
 }
 
 /** @param {any} cycle */
-function cycleNotice({ started_at, error }) {
+function cycleNotice({ started_at, error, code }) {
   const what = t('The cycle of %(time)s failed:', { time: formatTime(started_at, 'minute') });
   return element(
     'div',
     { class: 'notice notice-error', role: 'status', 'data-testid': 'cycle-error' },
     element('strong', {}, what),
-    error,
+    errorText(code, error),
   );
 }
 

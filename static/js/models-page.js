@@ -2,6 +2,7 @@
 
 import { get } from './api.js';
 import { acceptInput, byId, element } from './element.js';
+import { errorText } from './error-words.js';
 import { emptyState, showFailure } from './failure.js';
 import { directionClass, formatMoney, formatNumber, formatPercent, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
@@ -180,7 +181,7 @@ function cycleCell({ last_cycle: cycle }) {
     {},
     element('span', { class: `badge badge-wide ${classes[cycle.status] ?? 'badge-muted'}` }, word(cycle.status)),
     element('span', { class: 'cell-note tabular' }, formatTime(cycle.finished_at ?? cycle.started_at, 'short')),
-    cycle.error ? element('span', { class: 'cell-error', 'data-testid': 'cycle-error' }, cycle.error) : null,
+    cycle.error ? element('span', { class: 'cell-error', 'data-testid': 'cycle-error' }, errorText(cycle.code, cycle.error)) : null,
   );
 }
 

@@ -3,6 +3,7 @@
 import { get, post, remove } from './api.js';
 import { confirmed } from './dialog.js';
 import { byId, element, replaceContent } from './element.js';
+import { errorText } from './error-words.js';
 import { emptyState, showFailure } from './failure.js';
 import { formatNumber } from './format.js';
 import { t } from './i18n.js';
@@ -10,7 +11,7 @@ import { editProvider, keyText } from './provider-form.js';
 import { toast, toastError } from './toast.js';
 
 /** @typedef {import('./provider-form.js').Provider} Provider */
-/** @typedef {{ ok: boolean, latency_ms: number, model: string, error?: string }} TestResult */
+/** @typedef {{ ok: boolean, latency_ms: number, model: string, error?: string, code?: string }} TestResult */
 
 const MODELS_NAMED = 4;
 
@@ -99,10 +100,10 @@ const usersText = (count) =>
 function testLine(result) {
   if (!result) return null;
   if (result === 'running') return element('p', { class: 'field-hint', role: 'status' }, t('Asking the provider…'));
-  const { ok, latency_ms, model, error } = result;
+  const { ok, latency_ms, model, error, code } = result;
   const text = ok
     ? t('%(model)s answered in %(time)s ms.', { model, time: formatNumber(latency_ms) })
-    : t('%(model)s did not answer: %(reason)s', { model, reason: error ?? '' });
+    : t('%(model)s did not answer: %(reason)s', { model, reason: errorText(code, error ?? '') });
   return element('p', { class: `notice ${ok ? 'notice-ok' : 'notice-error'}`, role: 'status', 'data-testid': 'provider-test-result' }, text);
 }
 
