@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/messages.po))
 
-.PHONY: demo run test check bench soak faults fuzz screenshots vendor requirements translations clean
+.PHONY: demo run test check audit bench soak faults fuzz screenshots vendor requirements translations clean
 
 ## The whole app on the simulated exchange: no keys, no network
 demo: $(VENV)/run.stamp $(CATALOGUES)
@@ -25,10 +25,18 @@ test: $(VENV)/dev.stamp $(CATALOGUES)
 check: $(VENV)/dev.stamp node_modules/stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit -q -c pyproject.toml -r .
 	$(BIN)/mypy
 	$(BIN)/python scripts/check_imports.py
 	npm run --silent check
 	$(BIN)/python -m pytest -q tests/test_vendored_assets.py
+
+## Holes in our code, and known ones in what it stands on; the latter need PyPI and npm themselves
+audit: $(VENV)/dev.stamp node_modules/stamp
+	$(BIN)/bandit -q -c pyproject.toml -r .
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+	npm audit
 
 ## Speed beside backtesting.py and vectorbt; writes docs/performance.md
 bench: $(VENV)/dev.stamp
