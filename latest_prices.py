@@ -43,6 +43,9 @@ class LatestPrices:
     first choice first. Each price is held against `check`; what that finds goes to `tell`, with
     nothing where prices are only doubtful. The last prices of an earlier start are read from
     `cache` at the first question; `coins` are those that there may be.
+
+    Who reads does not wait: every request asks, while prices are pushed all the time. The lock is
+    the writers' alone, who put a new mapping in the place of the one before.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class LatestPrices:
         self._cache = cache or NoDataCache()
         self._coins = coins
         self._lock = threading.Lock()
-        self._prices: dict[str, KnownPrice] = {}
+        self._prices: Mapping[str, KnownPrice] = {}  # replaced, never changed
         self._unkept: set[str] = set()
         self._is_restored = False
         # Whether what each source answers over REST stands still.
@@ -75,8 +78,8 @@ class LatestPrices:
     def last_known(self, symbols: Iterable[str]) -> dict[str, KnownPrice]:
         """What is in memory, however old; no source is asked."""
         self._restore()
-        with self._lock:
-            return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
+        prices = self._prices
+        return {symbol: prices[symbol] for symbol in symbols if symbol in prices}
 
     def younger_than(self, symbols: Iterable[str], seconds: float) -> dict[str, KnownPrice]:
         """Those of the coins whose price is not older than that."""
@@ -88,15 +91,12 @@ class LatestPrices:
 
     def fresh_coins(self) -> list[str]:
         """The coins whose prices are fresh."""
-        with self._lock:
-            prices = dict(self._prices)
-        return [symbol for symbol, price in prices.items() if not self.is_stale(price)]
+        return [symbol for symbol, price in self._prices.items() if not self.is_stale(price)]
 
     def newest(self) -> KnownPrice | None:
         """The price that was received last, of the source that most prices are from."""
         self._restore()
-        with self._lock:
-            prices = list(self._prices.values())
+        prices = list(self._prices.values())
         sources = Counter(price.ticker.source for price in prices if not self.is_stale(price))
         if sources:
             (main, _), *_ = sources.most_common(1)
@@ -113,8 +113,7 @@ class LatestPrices:
 
     def quarantined(self, source: str) -> list[str]:
         """The coins whose prices of this source are not believed for now."""
-        with self._lock:
-            return self._check.quarantined(source)
+        return self._check.quarantined(source)
 
     # ------------------------------------------------------------------------------- writing
 
@@ -134,12 +133,14 @@ class LatestPrices:
         """The stream of `source` lives, and these coins have not traded: their ages start anew."""
         wall_ms = self._wall_clock.now_ms()
         with self._lock:
+            confirmed: dict[str, KnownPrice] = {}
             for symbol in symbols:
                 known = self._prices.get(symbol)
                 if known is None or known.ticker.source != source:
                     continue
                 if not self._check.is_quarantined(source, symbol):
-                    self._prices[symbol] = replace(known, received_ms=wall_ms)
+                    confirmed[symbol] = replace(known, received_ms=wall_ms)
+            self._prices = {**self._prices, **confirmed}
 
     def keep(self) -> None:
         """Write to the cache what has changed since this was last called."""
@@ -174,7 +175,7 @@ class LatestPrices:
                 doubtful = doubtful or verdict.doubtful
                 if verdict.believed and not yields(source, symbol, wall_ms):
                     taken[symbol] = KnownPrice(replace(ticker, symbol=symbol), wall_ms)
-            self._prices.update(taken)
+            self._prices = {**self._prices, **taken}
             self._unkept.update(taken)
         if findings or doubtful:
             self._tell(findings)
@@ -212,7 +213,7 @@ class LatestPrices:
                 )
                 found[symbol] = KnownPrice(ticker, received_ms)
         with self._lock:
-            self._prices = found | self._prices
+            self._prices = {**found, **self._prices}
 
 
 def _cached_ticker(symbol: str, source: str, value: Any) -> Ticker | None:
