@@ -11,6 +11,7 @@ from flask_babel import Babel
 from flask_openapi3 import Info, OpenAPI
 
 import cli
+import routes.access
 import routes.audit
 import routes.backtest_costs
 import routes.backtests
@@ -26,6 +27,7 @@ import routes.pages
 import routes.prompts
 import routes.providers
 import routes.settings
+import routes.sign_in
 import routes.sources
 import routes.sweeps
 import routes.system
@@ -46,6 +48,7 @@ from data_jobs import DataJobs
 from database import Database
 from domain import Clock, Coin
 from event_stream import EventStream
+from host_names import HostNames
 from kline_store import KlineStore
 from kline_stream import KlineStream
 from kline_sync import KlineSync
@@ -54,12 +57,15 @@ from market_data import MarketDataFetcher, request_limiter
 from market_sources import MarketSource
 from market_streams import MarketStreams
 from okx_fetcher import OKXDataFetcher, endpoint_limiter
+from owner_access import OwnerAccess
+from owner_sessions import OwnerSessions, cookie_settings
 from owner_settings import SettingsStore
 from price_check import PriceCheck
 from price_stream import PriceStream
 from pushed_prices import traded_only
 from redaction import Redactor, redact_root_handlers
 from repositories import books, coins, providers
+from routes.api_security import SECURITY_SCHEMES, document_scopes
 from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
 from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
@@ -95,7 +101,7 @@ def create_app(
     app = OpenAPI(
         __name__,
         info=Info(title="AI Crypto Trading System", version=VERSION),
-        security_schemes={},
+        security_schemes=SECURITY_SCHEMES,
         validation_error_status=400,
         validation_error_model=ErrorAnswer,
         validation_error_callback=validation_answer,
@@ -106,19 +112,24 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     # The library's own pages of the API have script in their markup: ours stands in their place.
     app.config["SWAGGER_HTML_STRING"] = app.config["OPENAPI_HTML_STRING"] = API_PAGE
-    app.extensions[EXTENSION] = build_services(config, clock or config.clock())
+    services = app.extensions[EXTENSION] = build_services(config, clock or config.clock())
+    app.config.update(cookie_settings(config.PORT, config.SESSION_DAYS))
+    app.session_interface = OwnerSessions(services.secrets)
     handle_errors(app)
-    protect(app)
+    protect(app, services.access, HostNames(config.HOST, config.allowed_hosts))
     Babel(app, locale_selector=chosen_locale)
     for family in (
         routes.coins, routes.coin_groups, routes.traders, routes.models, routes.model_pools,
         routes.providers,
         routes.prompts, routes.decisions, routes.trading,
         routes.market, routes.backtests, routes.sweeps, routes.data, routes.settings, routes.sources,
-        routes.system, routes.backtest_costs, routes.backups, routes.audit,
+        routes.system, routes.backtest_costs, routes.audit, routes.backups,
+        routes.access,
     ):  # fmt: skip
         app.register_api(family.blueprint)
+    document_scopes(app.paths)
     app.register_blueprint(routes.pages.blueprint)
+    app.register_blueprint(routes.sign_in.blueprint)
     cli.add_commands(app)
     return app
 
@@ -129,6 +140,15 @@ def build_services(config: Config, clock: Clock) -> Services:
     database = Database(config.DATABASE_PATH, clock)
     secrets = SecretBox(
         config.SECRET_KEY.get_secret_value(), config.secret_key_file, redactor.learn
+    )
+    access = OwnerAccess(
+        database,
+        secrets,
+        session_days=config.SESSION_DAYS,
+        open_to_all=not config.others_can_reach,
+        on_secret=redactor.learn,
+        wall_clock=SystemClock(),
+        steady_clock=SteadyClock(),
     )
     cache = open_cache(config, database, SystemClock())
     events = EventStream()
@@ -195,6 +215,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         clock=clock,
         database=database,
         secrets=secrets,
+        access=access,
         redactor=redactor,
         provider_addresses=provider_addresses,
         cache=cache,

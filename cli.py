@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 from tqdm import tqdm
 
+from access_commands import token_commands, user_commands
 from aitradegame_import import import_file
 from audit_commands import audit_commands
 from audit_log import COMMAND_LINE
@@ -36,7 +37,7 @@ def add_commands(app: Flask) -> None:
     """Make the commands known to `app`."""
     for group in (
         database_commands, kline_commands, backtest_commands, ledger_commands, trading_commands,
-        audit_commands,
+        audit_commands, user_commands, token_commands,
     ):  # fmt: skip
         app.cli.add_command(group)
     backtest_commands.add_command(sweep_command)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,6 +22,8 @@ SOURCES = {
     "depth": ("binance", "okx"),
 }
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+EVERY_ADDRESS = ("0.0.0.0", "::")  # nosec B104 # to know them by
+HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
 
 
 class MarketKind(StrEnum):
@@ -37,8 +41,17 @@ class Config(BaseSettings):
     )
 
     DATABASE_PATH: Path = Field(Path("instance/trading.db"), description="The SQLite file")
-    HOST: str = Field("127.0.0.1", description="Address to listen on; only the loopback for now")
+    HOST: str = Field(
+        "127.0.0.1", description="Address to listen on; all but the loopback need a password"
+    )
     PORT: int = Field(5000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    ALLOWED_HOSTS: str = Field(
+        "", description="Names that browsers may ask by besides HOST's own, by commas"
+    )
+    TRUSTED_PROXY: str = Field(
+        "", description="Address of the reverse proxy whose X-Forwarded-For, -Proto, -Host hold"
+    )
+    SESSION_DAYS: int = Field(7, ge=1, le=365, description="After which one signs in again")
     SERVER_THREADS: int = Field(64, ge=4, le=512, description="Requests served at once")
     STREAM_CONNECTIONS: int = Field(48, ge=1, description="Browsers on the event stream at once")
     TRADING_LOOP: Literal["on", "off"] = Field("on", description="Whether this process trades")
@@ -118,11 +131,26 @@ class Config(BaseSettings):
 
     @field_validator("HOST")
     @classmethod
-    def _only_the_loopback(cls, host: str) -> str:
-        """Any other address needs a login, which this version does not have."""
-        if host not in LOOPBACK_HOSTS:
-            raise ValueError("the app has no login yet and listens on the loopback alone")
+    def _an_address_or_a_name(cls, host: str) -> str:
+        if not _is_host(host):
+            raise ValueError("must be an address or the name of one")
         return host
+
+    @field_validator("ALLOWED_HOSTS")
+    @classmethod
+    def _names_without_ports(cls, names: str) -> str:
+        for name in filter(None, (name.strip() for name in names.split(","))):
+            if not _is_host(name):
+                raise ValueError(f"{name!r} is no name of a host; it takes no port and no pattern")
+        return names
+
+    @field_validator("TRUSTED_PROXY")
+    @classmethod
+    def _one_address(cls, proxy: str) -> str:
+        """What anybody may forge is not believed: the proxy's own address is needed."""
+        if proxy:
+            ip_address(proxy)
+        return proxy
 
     @field_validator("REDIS_URL")
     @classmethod
@@ -167,6 +195,17 @@ class Config(BaseSettings):
         return self
 
     @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The names of ALLOWED_HOSTS."""
+        return tuple(filter(None, (name.strip() for name in self.ALLOWED_HOSTS.split(","))))
+
+    @property
+    def others_can_reach(self) -> bool:
+        """Whether it is there for more than this computer: itself, or by a proxy in front."""
+        on_the_loopback = self.HOST in LOOPBACK_HOSTS
+        return not on_the_loopback or bool(self.allowed_hosts or self.TRUSTED_PROXY)
+
+    @property
     def secret_key_file(self) -> Path:
         """Where the key of the stored secrets is, or is made: beside the database, not in it."""
         return self.SECRET_KEY_FILE or self.DATABASE_PATH.parent / "secret.key"
@@ -192,3 +231,12 @@ class Config(BaseSettings):
         return AcceleratedClock(
             self.DEMO_CLOCK_START_MS, self.DEMO_CLOCK_WALL_START_MS, self.DEMO_CLOCK_SPEED
         )
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is an address or a name."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return HOST_NAME.fullmatch(text) is not None
+    return True

@@ -47,8 +47,21 @@ class Conflict(TradingSystemError):
     http_status = 409
 
 
+class Unauthorized(TradingSystemError):
+    """Nobody that is known: not signed in, or no token that counts."""
+
+    code = "not_signed_in"
+    http_status = 401
+
+
+class PasswordNeeded(TradingSystemError):
+    """Others than this computer could call, and no password keeps them out."""
+
+    code = "password_needed"
+
+
 class Forbidden(TradingSystemError):
-    """The caller may not do this: wrong host, wrong origin."""
+    """The caller may not do this: wrong host, wrong origin, no proof, too small a scope."""
 
     code = "forbidden"
     http_status = 403

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from errors import SecretUnreadable
 
@@ -61,6 +63,18 @@ class SecretBox:
             raise SecretUnreadable("A sealed secret is damaged: enter it again.") from error
         self._on_secret(secret)
         return secret
+
+    def make_key(self) -> None:
+        """Have a key from now on. Raises SecretUnreadable where the one that is there is none."""
+        self._loaded(may_make=True)
+
+    def derived_key(self, purpose: str) -> bytes:
+        """32 bytes for `purpose` alone, always the same; they tell nothing of the key.
+
+        Raises SecretUnreadable where there is no key, or it cannot be had.
+        """
+        key = self._loaded(may_make=False)
+        return HKDF(SHA256(), length=32, salt=None, info=purpose.encode()).derive(key)
 
     def _where(self) -> str:
         return SECRET_NAME if self._given_key else str(self._key_file)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
+import shlex
 import signal
+import sys
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from flask import Flask
 from waitress.server import create_server
 
-from config import Config
-from errors import Conflict
+from config import LOOPBACK_HOSTS, Config
+from errors import Conflict, PasswordNeeded
 from repositories.providers import seal_plain_keys
 from routes.services import EXTENSION, Services
 
+PROXY_HEADERS = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
 LARGEST_REQUEST_BYTES = 220_000_000  # an upload of candles; the app holds the others to 1 MB
 
 log = logging.getLogger(__name__)
@@ -24,11 +29,16 @@ def serve(app: Flask) -> None:
     """Serve until SIGTERM or Ctrl-C; a cycle that is running is finished, nothing else starts.
 
     Raises MigrationError where the database cannot be used, SecretUnreadable where keys that an
-    earlier version left in plain text cannot be sealed, Conflict where the port is taken.
+    earlier version left in plain text cannot be sealed, Conflict where the port is taken,
+    PasswordNeeded where others than this computer could call and no password is set.
     """
     services: Services = app.extensions[EXTENSION]
     config = services.config
+    if config.others_can_reach and not services.database.path.exists():
+        raise PasswordNeeded(_others(config))
     services.database.upgrade()
+    if config.others_can_reach and not services.access.password_is_set():
+        raise PasswordNeeded(_others(config))
     seal_plain_keys(services.database, services.secrets)
     server = _listening(app, config)
 
@@ -43,7 +53,7 @@ def serve(app: Flask) -> None:
     services.sweeps.resume()
     if config.TRADING_LOOP == "on":
         services.loop.start()
-    print(f"\n  Open {_address(server)}\n", flush=True)  # noqa: T201
+    print(_first_words(_address(server), config), flush=True)  # noqa: T201
     try:
         server.run()
     except SystemExit:
@@ -57,6 +67,30 @@ def serve(app: Flask) -> None:
         services.data_jobs.stop()
 
 
+def _others(config: Config) -> str:
+    """Why a password is needed, and how to set one."""
+    reached = f"on {config.HOST}" if config.HOST not in LOOPBACK_HOSTS else "behind a proxy"
+    return (
+        f"Listening {reached}, others than this computer could trade here. Set a password first: "
+        f"{_command(config)} user set-password"
+    )
+
+
+def _first_words(address: str, config: Config) -> str:
+    return (
+        f"\n  Open {address}\n"
+        f"  Scripts need a token: {_command(config)} token create NAME --scope trade\n"
+    )
+
+
+def _command(config: Config) -> str:
+    """How the command line of this very app begins, from the folder that it was started in."""
+    program = os.path.relpath(Path(sys.executable).with_name("flask"))
+    usual, path = Config.model_fields["DATABASE_PATH"].default, config.DATABASE_PATH
+    named = "" if path == usual else f"DATABASE_PATH={shlex.quote(str(path))} "
+    return f"{named}{program} --app app"
+
+
 def _listening(app: Flask, config: Config) -> Any:
     try:
         return create_server(
@@ -67,12 +101,20 @@ def _listening(app: Flask, config: Config) -> Any:
             ident=None,
             max_request_body_size=LARGEST_REQUEST_BYTES,
             clear_untrusted_proxy_headers=True,
+            **_trusted_proxy(config),
         )
     except OSError as error:
         raise Conflict(
             f"Port {config.PORT} of {config.HOST} cannot be listened on: {error.strerror}.",
             code="port_taken",
         ) from error
+
+
+def _trusted_proxy(config: Config) -> dict[str, Any]:
+    """What the server believes of a request that comes from the proxy's own address."""
+    if not config.TRUSTED_PROXY:
+        return {}
+    return {"trusted_proxy": config.TRUSTED_PROXY, "trusted_proxy_headers": PROXY_HEADERS}
 
 
 def _address(server: Any) -> str:

@@ -7,13 +7,16 @@ import logging
 import math
 from typing import Any, NoReturn
 
-from flask import Flask, Request, Response, jsonify, render_template, request
+from flask import Flask, Request, Response, jsonify, redirect, render_template, request, url_for
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.wrappers import Response as BaseResponse
 
-from errors import TradingSystemError
+from errors import TradingSystemError, Unauthorized
+
+API_PAGE = "pages.api_docs"  # the one page below /api/
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ class ErrorAnswer(BaseModel):
 
 # What every route of the API may answer besides its own.
 ERROR_ANSWERS: ResponseDict = dict.fromkeys(
-    (400, 403, 404, 405, 409, 413, 429, 500, 503), ErrorAnswer
+    (400, 401, 403, 404, 405, 409, 413, 429, 500, 503), ErrorAnswer
 )
 
 
@@ -116,10 +119,13 @@ def validation_answer(error: ValidationError) -> Response:
     return error_answer(400, f"That cannot be taken: {named}.", "invalid_input", fields)
 
 
-def _system_error(error: TradingSystemError) -> Response | tuple[str, int]:
+def _system_error(error: TradingSystemError) -> BaseResponse | tuple[str, int]:
     if error.http_status >= 500:
         log.warning("%s %s: %s", request.method, request.path, error.message)
     if _wants_page():
+        if isinstance(error, Unauthorized):
+            asked = request.full_path.removesuffix("?")
+            return redirect(url_for("sign_in.show_login", next=asked))
         return render_template("error.html", status=error.http_status, message=error.message), (
             error.http_status
         )
@@ -128,6 +134,8 @@ def _system_error(error: TradingSystemError) -> Response | tuple[str, int]:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(retry_after))
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
@@ -161,7 +169,8 @@ def _bug(error: Exception) -> Response | tuple[str, int]:
 
 def _wants_page() -> bool:
     """Whether a browser asks for a page; a program that takes anything is told in JSON."""
-    if request.path.startswith(("/api/", "/static/", "/messages/")) or request.method != "GET":
+    for_programs = request.path.startswith(("/api/", "/static/", "/messages/"))
+    if request.method != "GET" or (for_programs and request.endpoint != API_PAGE):
         return False
     kinds = ("application/json", "text/html")  # of two that are as welcome, the first
     return request.accept_mimetypes.best_match(kinds) == "text/html"

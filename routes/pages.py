@@ -10,9 +10,11 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 from flask_babel import get_locale
 
 from errors import NotFound
+from owner_sessions import csrf_token
 from repositories import backtests, models, sweeps
 from routes.schemas import LARGEST_ID
 from routes.services import services
+from security import current_caller
 from version import VERSION
 
 blueprint = Blueprint("pages", __name__)
@@ -28,6 +30,8 @@ def page_context() -> dict[str, Any]:
         "locale": str(get_locale() or "en"),
         "market": services().config.MARKET.value,
         "version": VERSION,
+        "caller": current_caller(),
+        "csrf_token": csrf_token,
     }
 
 

@@ -20,6 +20,7 @@ from domain import Clock
 from event_stream import EventStream
 from kline_store import KlineStore
 from kline_stream import KlineStream
+from owner_access import OwnerAccess
 from owner_settings import SettingsStore
 from price_stream import PriceStream
 from redaction import Redactor
@@ -40,6 +41,7 @@ class Services:
     clock: Clock
     database: Database
     secrets: SecretBox
+    access: OwnerAccess
     redactor: Redactor
     provider_addresses: AddressRule
     cache: DataCache

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from clock import SystemClock
 from domain import Interval
 from errors import InvalidInput, TooManyRequests
 from event_stream import KLINE, TOPICS, Event, Listener
 from kline_stream import Series
+from owner_access import Caller
 from repositories import coins
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Query
 from routes.services import Services, services
+from security import current_caller
 from timestamps import iso_utc
 from version import VERSION
 
@@ -32,6 +35,7 @@ blueprint = APIBlueprint(
 )
 
 HEARTBEAT_SECONDS = 15.0
+ALLOWED_LOOKED_AT_EVERY_SECONDS = 5.0
 MOST_SERIES = 10  # of candles, to one listener
 
 
@@ -110,6 +114,18 @@ class Health(BaseModel):
     sources: list[SourceState]
 
 
+class Alive(BaseModel):
+    """What is told to who has not signed in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: str
+
+
+class HealthAnswer(RootModel[Health | Alive]):
+    """All of it to who may read, the status alone to others."""
+
+
 class StreamQuery(Query):
     """Which events."""
 
@@ -127,18 +143,21 @@ def get_version() -> Response:
     return jsonify({"version": VERSION})
 
 
-@blueprint.get("/health", responses={200: Health})
+@blueprint.get("/health", responses={200: HealthAnswer})
 def get_health() -> Response:
-    """Whether everything that should work does."""
+    """Whether everything that should work does; the status alone without having signed in."""
     app = services()
     prices = _prices_state(app)
     should_trade = app.config.TRADING_LOOP == "on"
     loop = _loop_state(app)
     well = not prices["stale"] and (loop["holder"] is not None or not should_trade)
+    status = "ok" if well else "degraded"
+    if current_caller() is None:
+        return jsonify({"status": status})
     next_cycle = app.loop.next_cycle_at() if app.loop.running else None
     return jsonify(
         {
-            "status": "ok" if well else "degraded",
+            "status": status,
             "market": app.config.MARKET.value,
             "now": iso_utc(app.clock.now_ms()),
             "version": VERSION,
@@ -189,7 +208,8 @@ def stream(query: StreamQuery) -> Response:
     listener = app.events.listen([*topics, *(series.topic for series in candles)], after_id)
     for series in candles:
         app.klines.watch(series)
-    response = Response(_events(app, listener), mimetype="text/event-stream")
+    events = _while_allowed(app, current_caller(), _events(app, listener))
+    response = Response(events, mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(lambda: _leave(app, listener, candles))
@@ -209,6 +229,17 @@ def _events(app: Services, listener: Listener) -> Iterator[str]:
 def _event_text(app: Services, event: Event) -> str:
     payload = json.dumps(event_json(app, event), ensure_ascii=False)
     return f"id: {event.id}\nevent: {_kind(event)}\ndata: {payload}\n\n"
+
+
+def _while_allowed(app: Services, caller: Caller | None, lines: Iterator[str]) -> Iterator[str]:
+    """`lines`, until who listens has signed out, or their token has ended."""
+    looked_at = time.monotonic()
+    for line in lines:
+        if time.monotonic() - looked_at >= ALLOWED_LOOKED_AT_EVERY_SECONDS:
+            looked_at = time.monotonic()
+            if caller is None or not app.access.may_go_on(caller):
+                return
+        yield line
 
 
 def _leave(app: Services, listener: Listener, candles: Iterable[Series]) -> None:

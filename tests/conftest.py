@@ -7,6 +7,7 @@ import pytest
 import real_klines as candles
 from addresses import NOWHERE, sources_at
 from flask import Flask
+from page_client import PageClient
 from scripted_venue import ScriptedVenue
 
 from app import create_app
@@ -16,6 +17,7 @@ from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
 from routes.services import EXTENSION, Services
 
+Flask.test_client_class = PageClient  # every app's `test_client()`
 SIMULATED_NOW_MS = 1_717_245_296_789  # 2024-06-01T12:34:56.789Z, a Saturday
 
 

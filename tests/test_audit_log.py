@@ -50,6 +50,9 @@ AUDITED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("POST /api/trading/stop-all", {}, "stop trading"),
     ("POST /api/trading/resume", {}, "resume trading"),
     ("POST /api/backups", {}, "back_up database"),
+    ("POST /api/tokens", {"name": "ci", "scope": "read"}, "add token ci"),
+    ("DELETE /api/tokens/{token_id}", {}, "revoke token ci"),
+    ("PUT /api/password", {"password": "correct horse battery"}, "add password"),
 )
 
 # The other writes of the API, and why they have none.

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from page_client import page_session
 from test_server import serving
 
 from backtest_audit import generated_history
@@ -120,12 +121,13 @@ def test_queued_runs_outlive_two_kills_and_none_runs_twice(tmp_path: Path):
     took_ms: list[float] = []
     stages = [RUNS // 3, 2 * RUNS // 3, RUNS]
     with serving(tmp_path, **settings) as (process, address), visited(address, took_ms):
+        page = page_session(address)
         ids = [
-            requests.post(f"{address}/api/backtest/run", json=terms(seed), timeout=20).json()["id"]
+            page.post(f"{address}/api/backtest/run", json=terms(seed), timeout=20).json()["id"]
             for seed in range(RUNS)
         ]
         last = f"{address}/api/backtests/{ids[-1]}/cancel"
-        assert requests.post(last, json={}, timeout=20).status_code == 200
+        assert page.post(last, json={}, timeout=20).status_code == 200
         until(lambda: sum(ended(database).values()) > stages[0])
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -160,8 +162,9 @@ def test_a_second_process_leaves_the_runs_of_the_first_alone(tmp_path: Path):
     database = prepared(tmp_path)
     settings = {"TRADING_LOOP": "off", "BACKTEST_WORKERS": "1"}
     with serving(tmp_path, **settings) as (_, first):
+        page = page_session(first)
         ids = [
-            requests.post(f"{first}/api/backtest/run", json=terms(seed), timeout=20).json()["id"]
+            page.post(f"{first}/api/backtest/run", json=terms(seed), timeout=20).json()["id"]
             for seed in range(2)
         ]
         starts = "SELECT COUNT(*) FROM backtests WHERE runner IS NOT NULL AND runner = ?"

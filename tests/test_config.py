@@ -43,15 +43,39 @@ def test_the_environment_overrides_the_file_and_the_file_the_defaults(
     assert config.DATA_SOURCE_PRIORITY["klines"] == ["binance", "okx"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
-def test_it_listens_on_the_loopback(host: str):
-    assert Config(HOST=host).model_dump()["HOST"] == host
+@pytest.mark.parametrize(
+    ("settings", "reached"),
+    [
+        ({}, False),
+        ({"HOST": "localhost"}, False),
+        ({"HOST": "::1"}, False),
+        ({"HOST": "0.0.0.0"}, True),
+        ({"HOST": "::"}, True),
+        ({"HOST": "192.168.1.7"}, True),
+        ({"HOST": "127.0.0.1.evil.example"}, True),
+        ({"ALLOWED_HOSTS": "trading.example, 192.168.1.7"}, True),
+        ({"TRUSTED_PROXY": "127.0.0.1"}, True),
+    ],
+)
+def test_who_listens_elsewhere_or_behind_a_proxy_is_reached_by_others(
+    settings: dict[str, str], reached: bool
+):
+    assert Config(**settings).others_can_reach is reached
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.7", "127.0.0.1.evil.example"])
-def test_any_other_address_is_refused(host: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HOST", host)
-    with pytest.raises(ValidationError, match="listens on the loopback alone"):
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("HOST", ""), ("HOST", "*"), ("HOST", "two words"), ("ALLOWED_HOSTS", "*.example"),
+        ("ALLOWED_HOSTS", "trading.example:443"), ("ALLOWED_HOSTS", "https://trading.example"),
+        ("TRUSTED_PROXY", "*"), ("TRUSTED_PROXY", "proxy.example"), ("TRUSTED_PROXY", "10.0.0.0/8"),
+    ],
+)  # fmt: skip
+def test_what_is_no_name_or_address_is_refused(
+    name: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(name, wrong)
+    with pytest.raises(ValidationError, match=name):
         Config()
 
 

@@ -64,7 +64,7 @@ def put(client: FlaskClient, **headers: str) -> tuple[int, str | None]:
     return answer(client, "PUT", "/api/settings", json=SETTINGS, headers=headers)
 
 
-def test_scripts_and_our_own_pages_may_write(client: FlaskClient):
+def test_our_own_pages_may_write(client: FlaskClient):
     assert put(client) == (200, None)
     own = {"Host": "localhost:5000", "Origin": "http://localhost:5000"}
     assert put(client, **own) == (200, None)
@@ -180,6 +180,8 @@ def test_no_page_has_a_script_or_style_of_its_own(client: FlaskClient, path: str
     assert all("src=" in tag.split(">")[0] for tag in page.split("<script")[1:])
 
 
-def test_cookies_are_not_set(client: FlaskClient):
-    for path in ("/", "/api/version"):
-        assert "Set-Cookie" not in client.get(path).headers
+def test_the_session_is_for_our_own_requests_alone(client: FlaskClient):
+    assert "Set-Cookie" not in client.get("/api/version").headers
+    cookie = client.get("/").headers["Set-Cookie"]
+    assert cookie.startswith("session_5000=")
+    assert cookie.split("; ")[1:] == ["HttpOnly", "Path=/", "SameSite=Strict"]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 from addresses import NOWHERE, sources_at
+from page_client import page_session
 
 from clock import SystemClock
 from exchange_simulator.generated_market import GeneratedMarket
@@ -80,11 +81,12 @@ def test_it_trades_ends_when_told_and_goes_on_where_it_was(
     settings = sources_at(exchange.url)
     with serving(tmp_path, **settings) as (process, address):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
-        model_id = requests.post(f"{address}/api/models", json=MODEL, timeout=5).json()["id"]
+        page = page_session(address)
+        model_id = page.post(f"{address}/api/models", json=MODEL, timeout=5).json()["id"]
         health = requests.get(f"{address}/api/health", timeout=5).json()
         assert health["scheduler"]["running"] is True
         assert health["scheduler"]["next_cycle"] is not None
-        ran = requests.post(f"{address}/api/models/{model_id}/execute", json={}, timeout=10).json()
+        ran = page.post(f"{address}/api/models/{model_id}/execute", json={}, timeout=10).json()
         assert (ran["success"], len(ran["executions"])) == (True, 1)
         with closing(requests.get(f"{address}/api/stream", stream=True, timeout=5)) as stream:
             lines = stream.iter_lines()
@@ -123,19 +125,21 @@ def test_a_second_process_takes_no_cycle_and_takes_over_from_the_first(
         assert loop_of(two)["holder"] == holder["holder"]
         health = requests.get(f"{two}/api/health", timeout=5).json()
         assert health["scheduler"] == {"running": False, "next_cycle": None}
-        model_id = requests.post(f"{two}/api/models", json=MODEL, timeout=5).json()["id"]
-        refused = requests.post(f"{two}/api/models/{model_id}/execute", json={}, timeout=10)
+        page = page_session(two)
+        model_id = page.post(f"{two}/api/models", json=MODEL, timeout=5).json()["id"]
+        refused = page.post(f"{two}/api/models/{model_id}/execute", json={}, timeout=10)
         assert (refused.status_code, refused.json()["code"]) == (409, "loop_elsewhere")
 
         # One process stops it for both.
-        requests.post(f"{two}/api/trading/stop-all", json={}, timeout=5)
-        asked = requests.post(f"{one}/api/models/{model_id}/execute", json={}, timeout=10)
+        page.post(f"{two}/api/trading/stop-all", json={}, timeout=5)
+        page_of_one = page_session(one)
+        asked = page_of_one.post(f"{one}/api/models/{model_id}/execute", json={}, timeout=10)
         assert asked.json()["code"] == "trading_halted"
-        requests.post(f"{one}/api/trading/resume", json={}, timeout=5)
+        page_of_one.post(f"{one}/api/trading/resume", json={}, timeout=5)
 
         end(first)
         assert wait_for_loop(two, 5) < 3  # handed over at once
-        ran = requests.post(f"{two}/api/models/{model_id}/execute", json={}, timeout=10).json()
+        ran = page.post(f"{two}/api/models/{model_id}/execute", json={}, timeout=10).json()
         assert (ran["success"], len(ran["executions"])) == (True, 1)
 
 
@@ -148,7 +152,9 @@ def test_a_backtest_that_the_end_cuts_off_is_run_again(tmp_path: Path, exchange:
         "decide_every": 2,  # asked bar by bar, it takes long enough to be seen under way
     }  # fmt: skip
     with serving(tmp_path, **settings) as (process, address):
-        asked = requests.post(f"{address}/api/backtest/run", json=run, timeout=10).json()
+        asked = (
+            page_session(address).post(f"{address}/api/backtest/run", json=run, timeout=10).json()
+        )
         url = asked["status_url"]
         wait_for(f"{address}{url}", lambda backtest: 0 < backtest["progress"] < 1)
         assert end(process) < 4

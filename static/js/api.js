@@ -43,24 +43,54 @@ export const put = (path, body) => request('PUT', path, body);
 /** @param {string} path @returns {Promise<any>} */
 export const remove = (path) => request('DELETE', path);
 
+/** What writes prove with that a page of ours asked for them. */
+let proof = /** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="csrf-token"]'))?.content ?? '';
+
+/** Asks for a new proof: the session is another one since the page was opened. */
+async function renewProof() {
+  const { answer } = await send('GET', '/api/session');
+  proof = answer?.csrf_token ?? '';
+}
+
+/** Who is signed in no more signs in again, and comes back here. */
+export function signInAgain() {
+  location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
 /**
  * @param {string} method
  * @param {string} path
  * @param {object} [body]
  */
 async function request(method, path, body) {
+  let { response, answer } = await send(method, path, body);
+  if (answer?.code === 'csrf_missing') {
+    await renewProof();
+    ({ response, answer } = await send(method, path, body));
+  }
+  if (!response.ok) throw failure(response, answer);
+  return answer;
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ */
+async function send(method, path, body) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: 'application/json' };
   /** @type {RequestInit} */
-  const options = { method, headers: { Accept: 'application/json' }, credentials: 'same-origin' };
+  const options = { method, headers, credentials: 'same-origin' };
+  if (method !== 'GET') headers['X-CSRF-Token'] = proof;
   if (body !== undefined) {
-    options.headers = { ...options.headers, 'Content-Type': 'application/json' };
+    headers['Content-Type'] = 'application/json';
     options.body = JSON.stringify(body);
   }
   const response = await fetch(path, options).catch(() => {
     throw new ApiError(t('The server cannot be reached.'), 0, 'unreachable');
   });
-  const answer = await response.json().catch(() => null);
-  if (!response.ok) throw failure(response, answer);
-  return answer;
+  return { response, answer: await response.json().catch(() => null) };
 }
 
 /**
@@ -72,29 +102,37 @@ async function request(method, path, body) {
  * @param {AbortSignal} signal gives up
  * @returns {Promise<any>}
  */
-export function upload(path, form, onProgress, signal) {
+export async function upload(path, form, onProgress, signal) {
+  await renewProof(); // what is large is sent once
+  if (signal.aborted) throw nothingSent();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch does not tell how far it is
     request.open('POST', path);
     request.responseType = 'json';
     request.setRequestHeader('Accept', 'application/json');
+    request.setRequestHeader('X-CSRF-Token', proof);
     request.upload.addEventListener('progress', ({ loaded, total }) => onProgress(total ? loaded / total : 0));
     request.addEventListener('load', () => {
       if (request.status < 400) resolve(request.response);
       else reject(failure(request, request.response));
     });
     request.addEventListener('error', () => reject(new ApiError(t('The server cannot be reached.'), 0, 'unreachable')));
-    request.addEventListener('abort', () => reject(new ApiError(t('Nothing was sent.'), 0, 'aborted')));
+    request.addEventListener('abort', () => reject(nothingSent()));
     signal.addEventListener('abort', () => request.abort());
     request.send(form);
   });
 }
 
+const nothingSent = () => new ApiError(t('Nothing was sent.'), 0, 'aborted');
+
 /**
+ * What went wrong with a request. Who is not signed in is led to where that is done.
+ *
  * @param {{ status: number }} response
  * @param {any} answer
  */
-function failure(response, answer) {
+export function failure(response, answer) {
+  if (answer?.code === 'not_signed_in') signInAgain();
   const { status } = response;
   if (!answer?.error) return new ApiError(t('The server answered with an error (%(status)s).', { status }), status, 'unknown');
   const { error, code, values, fields = {}, reasons = {} } = answer;

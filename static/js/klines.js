@@ -16,7 +16,7 @@
  * @property {number} receivedAt performance.now() of their receipt
  */
 
-import { ApiError } from './api.js';
+import { ApiError, failure } from './api.js';
 import { t } from './i18n.js';
 
 const MINUTE = 60_000;
@@ -55,10 +55,7 @@ export async function fetchKlines(coin, query) {
     throw new ApiError(t('The server cannot be reached.'), 0, 'unreachable');
   });
   const answer = await response.json().catch(() => null);
-  if (!response.ok) {
-    const message = answer?.error ?? t('The server answered with an error (%(status)s).', { status: response.status });
-    throw new ApiError(message, response.status, answer?.code ?? 'unknown', answer?.fields ?? {});
-  }
+  if (!response.ok) throw failure(response, answer);
   return { bars: answer, origin: originOf(response.headers) };
 }
 

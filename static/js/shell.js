@@ -1,18 +1,9 @@
 /** What every page has around it: the language switch, the display settings, the status bar. */
 
 import { byId } from './element.js';
+import { listenForLanguage } from './language-switch.js';
 import { PREFERENCES, preference, setPreference } from './preferences.js';
 import { startStatusBar } from './status-bar.js';
-
-const A_YEAR_SECONDS = 31_536_000;
-
-function listenForLanguage() {
-  const button = byId('language-switch');
-  button.addEventListener('click', () => {
-    document.cookie = `locale=${button.dataset['to']}; path=/; max-age=${A_YEAR_SECONDS}; samesite=lax`;
-    location.reload();
-  });
-}
 
 function listenForDisplay() {
   const menu = byId('display-menu');
@@ -36,6 +27,6 @@ function showDisplay() {
 
 // On a narrow screen not all pages' names fit.
 document.querySelector('.nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-listenForLanguage();
+listenForLanguage(() => location.reload());
 listenForDisplay();
 startStatusBar();

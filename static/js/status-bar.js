@@ -1,6 +1,6 @@
 /** The status bar of every page: prices, sources, streams, the trading loop, the kill switch, market time. */
 
-import { ApiError, get } from './api.js';
+import { ApiError, get, signInAgain } from './api.js';
 import { byId, element, replaceContent, setText } from './element.js';
 import { formatAge, formatTime, isNumber, zoneName } from './format.js';
 import { t } from './i18n.js';
@@ -144,7 +144,9 @@ function marketTimeIs(time) {
 async function fetchHealth() {
   if (document.hidden) return;
   try {
-    health = await get('/api/health');
+    const answer = await get('/api/health');
+    if (!answer.scheduler) return signInAgain(); // others than the owner are told the status alone
+    health = answer;
     if (performance.now() - pricesReceivedAt > STREAMED_FOR_MS) pricesAre(health.prices);
     unreachable = false;
     marketTimeIs(health.now);

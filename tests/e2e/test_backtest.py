@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from e2e.conftest import OpenPage, watch
-from e2e.steps import column, eventually, expect_drawn, expect_live, hover_marker
+from e2e.steps import column, eventually, expect_drawn, expect_live, hover_marker, write
 
 pytestmark = pytest.mark.e2e
 
@@ -66,9 +66,10 @@ def test_a_run_is_asked_for_watched_and_read(backtest: Page):
 @pytest.fixture
 def result(backtest: Page) -> Page:
     """The page of a run with some trades."""
-    answer = backtest.request.post(
+    answer = write(
+        backtest.request,
         "/api/backtest/run",
-        data={
+        {
             "trader": "ma_cross", "params": {"fast": 5, "slow": 15}, "coins": ["ETH"],
             "start_date": "2024-02-01", "end_date": "2024-03-31", "wait": True,
         },
@@ -243,9 +244,10 @@ def test_parameters_are_searched_and_the_best_is_opened(backtest: Page, allowed_
 
 def test_backtests_are_compared(backtest: Page):
     for fast in (4, 6):
-        answer = backtest.request.post(
+        answer = write(
+            backtest.request,
             "/api/backtest/run",
-            data={
+            {
                 "trader": "ma_cross", "params": {"fast": fast, "slow": 18}, "coins": ["BTC"],
                 "start_date": "2024-04-01", "end_date": "2024-04-30", "wait": True,
             },
@@ -275,9 +277,10 @@ def test_decisions_of_a_script_are_tried_under_other_stops(backtest: Page):
         {"time": "2024-04-03", "coin": "BTC", "signal": "buy_to_enter", "weight": 0.5},
         {"time": "2024-04-20", "coin": "BTC", "signal": "close_position"},
     ]
-    answer = backtest.request.post(
+    answer = write(
+        backtest.request,
         "/api/backtest/run",
-        data={
+        {
             "trader": "scripted", "decisions": script, "coins": ["BTC"], "wait": True,
             "start_date": "2024-04-01", "end_date": "2024-04-30",
         },

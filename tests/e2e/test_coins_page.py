@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FloatRect, Locator, Page, Request, expect
 
 from e2e.conftest import OpenPage
-from e2e.steps import column, eventually, expect_live
+from e2e.steps import column, eventually, expect_live, write
 
 pytestmark = pytest.mark.e2e
 
@@ -38,7 +38,7 @@ def api(page: Page, path: str) -> Any:
 
 def sent(page: Page, method: str, path: str, body: dict[str, Any]) -> Any:
     """The answer to a write that a script could do as well."""
-    answer = page.request.fetch(path, method=method, data=body)
+    answer = write(page.request, path, body, method)
     assert answer.ok, answer.text()
     return answer.json()
 
@@ -256,7 +256,7 @@ def test_coins_are_discovered_by_rank(coins_page: Page):
     """Those that are known and inactive come back; those that are active are left alone."""
     before = api(coins_page, "/api/coins")
     for coin in before[20:]:
-        coins_page.request.delete(f"/api/coins/{coin['id']}")
+        write(coins_page.request, f"/api/coins/{coin['id']}", method="DELETE")
     dialog = found_by_rank(coins_page, 300)
     free = dialog.locator("tbody input:enabled")
     chosen = free.count()

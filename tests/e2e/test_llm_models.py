@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
 from e2e.conftest import OpenPage
-from e2e.steps import eventually, expect_live
+from e2e.steps import eventually, expect_live, write
 from scripts.running_app import RunningServer
 
 pytestmark = pytest.mark.e2e
@@ -236,7 +236,7 @@ def test_the_kill_switch_is_one_click_a_question_and_seen_on_every_page(
         expect(one.get_by_test_id("status-halt")).to_have_text(WORDS["en"]["halt"])
         expect(one.get_by_test_id("kill-switch")).to_have_accessible_name("Resume all trading")
     model: dict[str, Any] = {"name": "Halted", "trader": "buy_and_hold", "enabled": False}
-    page.request.post("/api/models", data=model)
+    write(page.request, "/api/models", model)
     page.reload()
     expect_live(page)
     allowed_statuses.add(409)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from e2e.conftest import OpenPage
-from e2e.steps import eventually, expect_live, number
+from e2e.steps import eventually, expect_live, number, write
 
 pytestmark = pytest.mark.e2e
 
@@ -29,7 +29,7 @@ def add_model(page: Page) -> AddModel:
 
     def add(name: str, coins: list[str]) -> int:
         body = {"name": name, "trader": "buy_and_hold", "coins": coins, "enabled": False}
-        answer = page.request.post("/api/models", data=body)
+        answer = write(page.request, "/api/models", body)
         assert answer.ok, answer.text()
         model_id: int = answer.json()["id"]
         return model_id
@@ -59,7 +59,7 @@ def share(page: Page, symbol: str) -> float:
 
 def run_now(page: Page, model_id: int) -> list[dict[str, Any]]:
     """One cycle; what it decided."""
-    answer = page.request.post(f"/api/models/{model_id}/execute", data={})
+    answer = write(page.request, f"/api/models/{model_id}/execute", {})
     assert answer.ok, answer.text()
     decisions: list[dict[str, Any]] = answer.json()["decisions"]
     return decisions
@@ -211,9 +211,9 @@ def test_markup_in_names_is_text(page: Page, add_model: AddModel):
     coin = {"symbol": "EVIL", "name": HOSTILE_NAME, "category": "<b>b</b>"}
     group = {
         "name": "<u>group</u>",
-        "coin_ids": [page.request.post("/api/coins", data=coin).json()["id"]],
+        "coin_ids": [write(page.request, "/api/coins", coin).json()["id"]],
     }
-    assert page.request.post("/api/coin-groups", data=group).ok
+    assert write(page.request, "/api/coin-groups", group).ok
     show_pool(page, model_id)
     expect(page.get_by_test_id("pool-model")).to_have_text(HOSTILE_NAME)
     expect(page.get_by_test_id("available-EVIL")).to_contain_text(HOSTILE_NAME)

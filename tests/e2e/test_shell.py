@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Demo, OpenPage
-from e2e.steps import eventually, expect_live
+from e2e.steps import eventually, expect_live, write
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +32,7 @@ def backtest_path(demo: Demo, browser: Any) -> str:
         "trader": "ma_cross", "coins": ["BTC"], "wait": True,
         "start_date": "2024-01-01", "end_date": "2024-02-29",
     }  # fmt: skip
-    answer = context.request.post("/api/backtest/run", data=run).json()
+    answer = write(context.request, "/api/backtest/run", run).json()
     context.close()
     return f"/backtest/{answer['id']}"
 
@@ -47,7 +47,7 @@ def sweep_path(demo: Demo, browser: Any) -> str:
     }  # fmt: skip
     ranges = {"fast": {"values": [5, 10]}, "kind": {}}
     asked = {"run": run, "ranges": ranges, "fit_days": 20, "score_days": 20}
-    path = context.request.post("/api/backtests/sweep", data=asked).json()["status_url"]
+    path = write(context.request, "/api/backtests/sweep", asked).json()["status_url"]
     while context.request.get(path).json()["status"] in ("queued", "running"):
         time.sleep(0.1)
     context.close()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import OpenPage
-from e2e.steps import eventually, expect_live, fault
+from e2e.steps import eventually, expect_live, fault, write
 from scripts.running_app import RunningServer
 
 pytestmark = pytest.mark.e2e
@@ -26,8 +26,8 @@ def hold_a_position(page: Page) -> None:
     if page.request.get("/api/models").json():
         return
     model = {"name": "Patient", "trader": "buy_and_hold", "coins": ["BTC"], "enabled": False}
-    made = page.request.post("/api/models", data=model).json()
-    cycle = page.request.post(f"/api/models/{made['id']}/execute", data={}).json()
+    made = write(page.request, "/api/models", model).json()
+    cycle = write(page.request, f"/api/models/{made['id']}/execute", {}).json()
     assert cycle["success"], cycle
 
 
