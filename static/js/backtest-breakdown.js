@@ -41,7 +41,6 @@ export function showDrawdowns(container, drawdowns) {
     label,
     value: (/** @type {any} */ row) => row[key],
     show: (/** @type {any} */ row) => (row[key] ? formatTime(row[key], 'day') : t('not yet')),
-    className: () => 'tabular',
   });
   const table = dataTable(container, {
     label: t('Deepest drawdowns'),

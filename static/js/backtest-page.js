@@ -57,7 +57,7 @@ function historyColumns() {
     { key: 'compare', label: t('Compare'), show: compareBox },
     { key: 'id', label: '#', value: ({ id }) => id, show: ({ id }) => element('a', { href: `/backtest/${id}`, 'data-testid': 'open-backtest' }, `#${id}`) },
     { key: 'trader', label: t('Trader'), value: (run) => `${runName(run, traderNames)} · ${runCoins(run)}`, show: traderCell },
-    { key: 'range', label: t('Range'), value: (run) => `${runRange(run)} · ${run.config['interval']}`, show: rangeCell, className: () => 'tabular' },
+    { key: 'range', label: t('Range'), value: (run) => `${runRange(run)} · ${run.config['interval']}`, show: rangeCell },
     { key: 'status', label: t('Status'), value: ({ status }) => statusWord(status), show: statusBadge },
     {
       key: 'return',

@@ -73,8 +73,8 @@ export function showCandlesUsed(container, list, used) {
       count('bars', t('Bars')),
       count('warmup_bars', t('Warm-up')),
       count('missing_bars', t('Missing')),
-      { key: 'first', label: t('First'), value: ({ first }) => first, show: ({ first }) => formatTime(first), className: () => 'tabular' },
-      { key: 'last', label: t('Last'), value: ({ last }) => last, show: ({ last }) => formatTime(last), className: () => 'tabular' },
+      { key: 'first', label: t('First'), value: ({ first }) => first, show: ({ first }) => formatTime(first) },
+      { key: 'last', label: t('Last'), value: ({ last }) => last, show: ({ last }) => formatTime(last) },
     ],
   });
   table.update(rows);

@@ -57,7 +57,7 @@ const columns = [
     value: ({ timestamp }) => timestamp,
     show: ({ timestamp }) =>
       element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
-    className: () => 'muted tabular',
+    className: () => 'muted',
   },
   { key: 'status', label: t('Status'), value: ({ status }) => word(status), show: ({ status }) => callBadge(status) },
   { key: 'purpose', label: t('Purpose'), value: ({ purpose }) => word(purpose) },

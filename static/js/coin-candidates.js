@@ -31,7 +31,7 @@ export function candidateTable(container, { found, sleeping, onChange }) {
   const numbered = found.map((candidate, at) => ({ ...candidate, at }));
   const free = numbered.filter(({ known, coin_id: id }) => !known || (id !== null && sleeping.has(id)));
   const picked = new Set(proposed(free));
-  const count = element('span', { class: 'muted tabular', role: 'status', 'data-testid': 'candidate-count' });
+  const count = element('span', { class: 'muted', role: 'status', 'data-testid': 'candidate-count' });
   const filter = element('input', {
     class: 'input',
     type: 'search',

@@ -65,7 +65,7 @@ function rankBadge(rank) {
   if (rank === null) return null;
   return element(
     'span',
-    { class: 'badge badge-muted tabular', title: t('Rank by market cap') },
+    { class: 'badge badge-muted', title: t('Rank by market cap') },
     `#${formatNumber(rank)}`,
   );
 }

@@ -6,14 +6,14 @@ import { isStale, priceNote, priceOf } from './prices.js';
 
 /** @param {string} symbol */
 export function priceNode(symbol) {
-  const node = element('span', { class: 'tabular', 'data-price': symbol, 'data-testid': 'price' });
+  const node = element('span', { 'data-price': symbol, 'data-testid': 'price' });
   fillPrice(node, symbol);
   return node;
 }
 
 /** The change in 24 hours. @param {string} symbol */
 export function changeNode(symbol) {
-  const node = element('span', { class: 'tabular', 'data-change': symbol, 'data-testid': 'change' });
+  const node = element('span', { 'data-change': symbol, 'data-testid': 'change' });
   fillChange(node, symbol);
   return node;
 }
@@ -62,7 +62,7 @@ function fillPrice(node, symbol) {
 function fillChange(node, symbol) {
   const price = priceOf(symbol);
   const text = formatPercent(price?.change_24h);
-  const name = `tabular ${price && isStale(price) ? 'stale' : directionClass(price?.change_24h)}`;
+  const name = price && isStale(price) ? 'stale' : directionClass(price?.change_24h);
   if (node.className !== name) node.className = name;
   if (node.textContent !== text) node.textContent = text;
 }

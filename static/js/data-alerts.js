@@ -41,7 +41,7 @@ export function alertTable(container, { filter, exportButton }) {
     keyOf: (/** @type {Alert} */ { id }) => id,
     empty: () => emptyState(t('Nothing was wrong with the data so far. What a source gets wrong is told here.')),
     columns: [
-      { key: 'time', label: t('Time'), value: ({ time }) => time, show: ({ time }) => formatTime(time, 'full'), className: () => 'tabular' },
+      { key: 'time', label: t('Time'), value: ({ time }) => time, show: ({ time }) => formatTime(time, 'full') },
       { key: 'kind', label: t('Kind of alert'), value: kindWord, show: (alert) => element('span', { class: KINDS[alert.kind]?.[1] ?? 'badge' }, kindWord(alert)) },
       { key: 'source', label: t('Source'), value: ({ source }) => sourceName(source) },
       { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: ({ coin }) => coin ?? NOTHING },

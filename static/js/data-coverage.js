@@ -111,7 +111,7 @@ function nothingStored(onFirst) {
 function columns(rangeOf) {
   return [
     { key: 'coin', label: t('Coin'), value: ({ coin }) => coin, show: coinCell },
-    { key: 'interval', label: t('Interval'), value: ({ interval }) => interval, className: () => 'tabular' },
+    { key: 'interval', label: t('Interval'), value: ({ interval }) => interval },
     { key: 'picture', label: t('Stored range'), value: ({ from }) => from, show: (row) => coveragePicture(row, rangeOf(row)), className: () => 'coverage-cell' },
     { key: 'from', label: t('From'), number: true, value: ({ from }) => from, show: ({ from }) => formatTime(from) },
     { key: 'to', label: t('To'), number: true, value: ({ to }) => to, show: ({ to }) => formatTime(to) },

@@ -91,7 +91,7 @@ function cycleLine({ status, started_at, error, code }) {
   return element(
     'div',
     { class: error ? 'notice notice-error' : 'notice' },
-    element('span', { class: 'tabular' }, t('Cycle of %(time)s', { time: formatTime(started_at, 'full') })),
+    element('span', {}, t('Cycle of %(time)s', { time: formatTime(started_at, 'full') })),
     element('span', { class: 'badge' }, word(status)),
     error ? errorText(code, error) : null,
   );

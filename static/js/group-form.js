@@ -78,7 +78,7 @@ export async function editGroup(group) {
  * @param {readonly Item[]} members
  */
 function memberEditor(coins, members) {
-  const count = element('span', { class: 'muted tabular', role: 'status', 'data-testid': 'member-count' });
+  const count = element('span', { class: 'muted', role: 'status', 'data-testid': 'member-count' });
   const none = element('p', { class: 'field-hint' }, t('No coins yet: search for them and add them with a click.'));
   const search = element('input', {
     class: 'input',

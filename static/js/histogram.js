@@ -58,6 +58,6 @@ export function showHistogram(container, values, { label, format }) {
   replaceContent(
     container,
     element('div', { class: 'histogram', role: 'img', 'aria-label': spoken, 'data-testid': 'histogram' }, ...bars),
-    element('div', { class: 'histogram-axis tabular', 'aria-hidden': 'true' }, element('span', {}, format(bins[0]?.low ?? 0)), element('span', {}, spoken), element('span', {}, format(bins.at(-1)?.high ?? 0))),
+    element('div', { class: 'histogram-axis', 'aria-hidden': 'true' }, element('span', {}, format(bins[0]?.low ?? 0)), element('span', {}, spoken), element('span', {}, format(bins.at(-1)?.high ?? 0))),
   );
 }

@@ -180,7 +180,7 @@ function cycleCell({ last_cycle: cycle }) {
     'span',
     {},
     element('span', { class: `badge badge-wide ${classes[cycle.status] ?? 'badge-muted'}` }, word(cycle.status)),
-    element('span', { class: 'cell-note tabular' }, formatTime(cycle.finished_at ?? cycle.started_at, 'short')),
+    element('span', { class: 'cell-note' }, formatTime(cycle.finished_at ?? cycle.started_at, 'short')),
     cycle.error ? element('span', { class: 'cell-error', 'data-testid': 'cycle-error' }, errorText(cycle.code, cycle.error)) : null,
   );
 }

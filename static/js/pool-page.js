@@ -94,7 +94,7 @@ function showGroups(groups) {
       },
       name,
       ' ',
-      element('span', { class: 'muted tabular' }, coinCount(members.length)),
+      element('span', { class: 'muted' }, coinCount(members.length)),
     ),
   );
   const none = element(

@@ -87,7 +87,7 @@ export const timeColumn = {
   value: ({ timestamp }) => timestamp,
   show: ({ timestamp }) =>
     element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
-  className: () => 'muted tabular',
+  className: () => 'muted',
 };
 
 /** @type {TradeColumn[]} */
