@@ -43,7 +43,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.kline_tiers
 
-## Every fault of the sources while ten models trade; writes docs/faults.md
+## 200 kills of processes at work, every fault of the sources; writes docs/faults.md
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.faults
 
@@ -51,9 +51,9 @@ faults: $(VENV)/dev.stamp
 soak: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.stream_soak
 
-## A hundred thousand damaged answers of language models: none raises, none trades beyond risk
+## Damaged answers of LLMs, generated requests, random books; LONG=1 is the full measure
 fuzz: $(VENV)/dev.stamp
-	MUTATIONS=100000 $(BIN)/python -m pytest -q tests/test_decision_parser.py -k mutated
+	$(BIN)/python -m benchmarks.fuzz $(if $(LONG),--long)
 
 ## Pictures of every page into docs/screenshots
 screenshots: $(VENV)/dev.stamp $(CATALOGUES)

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.faults`: every fault while ten models trade; writes docs/faults.md.
+"""`python -m benchmarks.faults`: kills, then every fault of the sources; writes docs/faults.md.
 
-Ends with status 1 where a wrong price was booked, something failed, the books do not balance, or
-the next good price took too long.
+Ends with status 1 where a trade was lost or doubled, a wrong price was booked, something failed,
+the books do not balance, or the next good price took too long.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks import kills
 from benchmarks.environments import ROOT
 from benchmarks.fault_arena import MODELS, Outcome, fault_arena, unbalanced_books
 from benchmarks.fault_scenarios import EVERY_SOURCE, ONE_SOURCE
+from benchmarks.proofs import Outcome as Proven
+from benchmarks.proofs import prove, table
 from benchmarks.tables import machine
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -27,10 +30,26 @@ HEADINGS = (
 
 
 def main() -> int:
-    """Inject, print, write, judge."""
+    """Kill, inject, print, write, judge."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=6.0, help="how long each fault lasts")
-    seconds: float = arguments.parse_args().seconds
+    arguments.add_argument("--kills", type=int, default=200, help="of a process that trades")
+    given = arguments.parse_args()
+    killed = [prove(proof) for proof in kills.proofs(given.kills)]
+    print(f"\n{table(killed)}\n", flush=True)
+    outcomes, unbalanced = inject(given.seconds)
+    problems = [
+        *(f"{outcome.proof.name}: {outcome.proof.test}" for outcome in killed if not outcome.holds),
+        *(problem for outcome in outcomes for problem in problems_of(outcome)),
+        *unbalanced,
+    ]
+    PAGE.write_text(page(killed, outcomes, problems), encoding="utf-8")
+    print(*(problems or ["Nothing was lost, nothing wrong was booked, nothing failed."]), sep="\n")
+    return 1 if problems else 0
+
+
+def inject(seconds: float) -> tuple[list[Outcome], list[str]]:
+    """What came of each fault of the sources, and which books do not balance afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as folder,
         fault_arena(Path(folder)) as arena,
@@ -41,11 +60,7 @@ def main() -> int:
             outcomes.append(arena.run(scenario, lasting, PATIENCE_SECONDS))
             print(" · ".join(row(outcomes[-1])), flush=True)
         arena.stop()
-        unbalanced = unbalanced_books(arena.services)
-    problems = [problem for outcome in outcomes for problem in problems_of(outcome)] + unbalanced
-    PAGE.write_text(page(outcomes, problems), encoding="utf-8")
-    print(*(problems or ["Nothing wrong was booked and nothing failed."]), sep="\n")
-    return 1 if problems else 0
+        return outcomes, unbalanced_books(arena.services)
 
 
 def problems_of(outcome: Outcome) -> list[str]:
@@ -80,22 +95,33 @@ def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.2f} s"
 
 
-def page(outcomes: Sequence[Outcome], problems: Sequence[str]) -> str:
+def page(killed: Sequence[Proven], outcomes: Sequence[Outcome], problems: Sequence[str]) -> str:
     """docs/faults.md."""
     lines = [" | ".join(HEADINGS), " | ".join("---" for _ in HEADINGS)]
     lines += [" | ".join(row(outcome)) for outcome in outcomes]
-    table = "\n".join(f"| {line} |" for line in lines)
+    injected = "\n".join(f"| {line} |" for line in lines)
     trades = sum(outcome.trades for outcome in outcomes)
     wrong = sum(len(outcome.wrong_trades) for outcome in outcomes)
     found = "\n".join(f"- {problem}" for problem in problems) or "None."
-    return f"""# Faults of the sources
+    return f"""# Faults, measured
 
-Written by `make faults`; do not edit. {MODELS} models entered and closed without a pause while each
-fault was on, on {datetime.now(UTC):%Y-%m-%d} ({machine()}).
+Written by `make faults` on {datetime.now(UTC):%Y-%m-%d} ({machine()}); do not edit. Which faults there
+are, what happens at each and which test shows it is in [fault-coverage.md](fault-coverage.md).
+
+## Processes that are killed
+
+{table(killed)}
+
+After every kill the file is looked at, then the next process goes on with it. *lost*: a trade or
+candle that had been said to be booked, or had been there before, and is not there unchanged.
+
+## Faults of the sources
+
+{MODELS} models entered and closed without a pause while each fault was on.
 
 {len(outcomes)} faults, {trades:,} trades, {wrong} booked at a price that the market did not have.
 
-{table}
+{injected}
 
 - *next good price*: from the moment the fault is on until every coin has a true price that was
   received after it. *served by*: the sources of those prices.

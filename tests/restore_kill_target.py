@@ -9,6 +9,7 @@ import itertools
 import sys
 from pathlib import Path
 
+from audit_log import THE_APP
 from backups import Backups
 from clock import SystemClock
 from database import Database
@@ -35,8 +36,8 @@ def main(path: Path, files: list[Path]) -> None:
     backups = Backups(database, path.parent / "backups", SettingsStore(database, 0.001), clock)
     print("at work", flush=True)  # noqa: T201 - what the test waits for
     for file in itertools.cycle(files):
-        restore(database, file, clock)
-        backups.make()
+        restore(database, file, clock, THE_APP)
+        backups.make(THE_APP)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ def run(app: Flask, *words: object) -> Result:
 
 
 def rest(lines: list[str]) -> list[str]:
+    """What a file holds, but for what each restore writes: the loop's term, the audit log."""
     changed = ("trading_lease", 'INSERT INTO "audit_log"', "VALUES('audit_log'")
     return [line for line in lines if not any(part in line for part in changed)]
 
@@ -232,11 +233,6 @@ def test_restore_on_the_command_line(app_config: Config, tmp_path: Path):
 # ----------------------------------------------------------------------------------------- kills
 
 
-def books_of(path: Path) -> list[str]:
-    """What a file holds, but for the lease, whose term grows with each restore."""
-    return [line for line in content(path) if "trading_lease" not in line]
-
-
 @pytest.mark.kill
 @pytest.mark.timeout(max(120, KILLS * 30))
 def test_a_kill_within_a_restore_or_a_backup_leaves_whole_files_alone(
@@ -247,19 +243,21 @@ def test_a_kill_within_a_restore_or_a_backup_leaves_whole_files_alone(
     add_model(database, "Later", trades=3)
     files.append(database.backup(tmp_path / "two.db", stored_secrets.forget))
     database.close()
-    either = [books_of(file) for file in files]
+    either = [rest(content(file)) for file in files]
     copies = 0
     for _ in range(KILLS):
         with at_work("restore_kill_target.py", database.path, *files) as process:
             time.sleep(random.uniform(0, 0.5))
             assert process.poll() is None, "it ended by itself"
-        assert books_of(database.path) in either
+        assert rest(content(database.path)) in either
         for copy in (*tmp_path.glob("backups/*.db"), *tmp_path.glob("trading.before-restore-*.db")):
-            assert books_of(copy) in either
+            assert rest(content(copy)) in either
             copy.unlink()
             copies += 1
     assert copies > 0  # it was at work when it died
-    restore(database, files[0], ManualClock(NOW_MS))  # what was cut off is in nobody's way
+    restore(
+        database, files[0], ManualClock(NOW_MS), COMMAND_LINE
+    )  # what was cut off is in nobody's way
     assert not list(tmp_path.glob("*.restoring*"))
     record_property("kills", KILLS)
     record_property("whole copies", copies)

@@ -26,4 +26,4 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultArena]:
 def test_fault(arena: FaultArena, scenario: Scenario) -> None:
     outcome = arena.run(scenario, LASTING_SECONDS, PATIENCE_SECONDS)
     assert problems_of(outcome) == []
-    assert str(scenario) in page([outcome], [])
+    assert str(scenario) in page([], [outcome], [])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from clock import ManualClock
 from database import MIGRATIONS, Database
 from errors import MigrationError
 
+KILLS = int(os.environ.get("KILLS", "20")) // 5
 NOW_MS = 1_717_245_296_789
 ROOT = Path(__file__).parent.parent
 FILES = sorted(MIGRATIONS.glob("*.sql"))
@@ -100,16 +102,28 @@ database.upgrade()
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("statement", [15, 45, 85])
+@pytest.mark.timeout(max(120, KILLS * 10))
 def test_a_kill_within_an_upgrade_leaves_what_was(
-    current: Database, tmp_path: Path, statement: int
+    current: Database, tmp_path: Path, record_property: Callable[[str, object], None]
 ):
+    """At statements all along it; `KILLS=200` is the long form."""
     of_version(current.path, 1, tmp_path / "old")
-    before = content(current.path)
-    command = [sys.executable, "-c", KILLED_AT, str(current.path), str(statement)]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
-    assert content(current.path) == before
+    old = current.path.rename(tmp_path / "old.db")
+    before = content(old)
+    shutil.copy(old, current.path)
+    executed: list[str] = []
+    current.connection.set_trace_callback(executed.append)
+    current.upgrade()
+    current.close()
+    (end,) = (place for place, sql in enumerate(executed) if sql == "COMMIT")
+    for statement in sorted({end * part // KILLS + 1 for part in range(KILLS)}):
+        shutil.copy(old, current.path)
+        command = [sys.executable, "-c", KILLED_AT, str(current.path), str(statement)]
+        assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+        assert content(current.path) == before
     assert len(current.upgrade()) == len(VERSIONS) - 1
+    record_property("kills", KILLS)
+    record_property("changed", 0)  # as has been asserted after every kill
 
 
 def test_a_migration_that_fails_among_the_apps_own_leaves_what_was(
