@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from backtest_benchmarks import buy_and_hold_values, equal_weight_final_value
-from backtest_columns import FillColumns, RunColumns, TripColumns
+from backtest_columns import FillColumns, Places, RunColumns, TripColumns
 from backtest_trips import excursions, probability_of_luck
 from backtesting import BacktestResult
 from domain import DAY_MS, FillKind, FloatArray, KlineSeries, Reason, Side
+from exits import exact_price
+from ledger import ZERO, exact, unrealized_pnl
 from paper_execution import Outcome
 from performance import (
     against_benchmark,
@@ -41,7 +43,7 @@ EXAMPLES_OF_A_REFUSAL = 3
 FEWEST_TRADES = 30
 LIKELY_LUCK = 0.05
 
-FUNDING = FillKind.FUNDING
+SLIPPING = frozenset((FillKind.OPEN, FillKind.CLOSE))
 WORDS = {word: word.value for words in (Side, FillKind, Reason) for word in words}
 
 Report = dict[str, Any]
@@ -89,7 +91,7 @@ def _summary(run: RunColumns, benchmark: FloatArray) -> dict[str, Any]:
         "return_percentage": (final / initial - 1) * 100,
         "max_drawdown": float(np.max(run.below)),
         "longest_drawdown_days": longest_drawdown_ms(run.times, equity) / DAY_MS,
-        **_trip_figures(run.trips, range(len(run.trips))),
+        **_trip_figures(run.trips),
         **ratios_of(days, result.close_time, final / initial, run.below),
         "total_fees": float(result.account.fees_paid),
         "total_funding": float(result.account.funding_paid),
@@ -107,20 +109,16 @@ def _summary(run: RunColumns, benchmark: FloatArray) -> dict[str, Any]:
     }
 
 
-def _trip_figures(trips: TripColumns, places: Sequence[int]) -> dict[str, float | int | None]:
-    """The figures of the trips at those places."""
+def _trip_figures(trips: TripColumns) -> dict[str, float | int | None]:
     return figures_of_trips(
-        [trips.profits[place] for place in places],
-        [trips.exit_times[place] - trips.entry_times[place] for place in places],
-        sum(trips.exit_reasons[place] is Reason.LIQUIDATION for place in places),
+        trips.profits, trips.held_ms, int(np.count_nonzero(trips.are_liquidated))
     )
 
 
 def _turnover(run: RunColumns) -> float | None:
     """What was traded over the average account value."""
     fills = run.fills
-    rows = zip(fills.kinds, fills.quantities, fills.prices, strict=True)
-    traded = sum(quantity * price for kind, quantity, price in rows if kind is not FUNDING)
+    traded = float(np.sum(fills.notionals, where=~fills.is_funding))
     average = float(np.mean(run.equity[1:]))
     return traded / average if average > 0 else None
 
@@ -130,15 +128,11 @@ def _slippage_paid(run: RunColumns) -> float:
     share = float(run.result.config.rules.slippage_bps) / 10_000
     if not share:
         return 0.0
-    total = 0.0
     fills = run.fills
-    for kind, side, quantity, price in zip(
-        fills.kinds, fills.sides, fills.quantities, fills.prices, strict=True
-    ):
-        if kind in (FillKind.OPEN, FillKind.CLOSE):
-            direction = side.sign * (1 if kind is FillKind.OPEN else -1)
-            total += quantity * price * share / (1 + direction * share)
-    return total
+    slips = np.array([kind in SLIPPING for kind in fills.kinds], dtype=np.bool_)
+    directions = np.where(fills.is_open, fills.signs, -fills.signs)
+    paid = fills.notionals * share / (1 + directions * share)
+    return float(np.sum(paid, where=slips))
 
 
 def _drawdowns(run: RunColumns) -> list[dict[str, Any]]:
@@ -161,36 +155,41 @@ def _drawdowns(run: RunColumns) -> list[dict[str, Any]]:
 
 def _per_coin(run: RunColumns) -> list[dict[str, Any]]:
     """What each coin brought; `pnl` with what is still open, so that it sums to the return."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, coin in enumerate(run.fills.coins):
-        places[coin].append(place)
-    rows = []
-    for coin in run.result.config.coins:
-        figures = _trip_figures(run.trips, run.trips.places.get(coin, []))
-        rows.append(
-            {
-                "coin": coin,
-                **{key: figures[key] for key in ("total_trades", "winning_trades", "win_rate")},
-                **_amounts_of_coin(run, coin, places[coin]),
-            }
-        )
-    return rows
+    fills, trips, coins = run.fills, run.trips, run.result.config.coins
+
+    def of_coins(numbers: Places, amounts: FloatArray) -> list[float]:
+        return np.bincount(numbers, amounts, minlength=len(coins)).tolist()
+
+    paid, is_funding = fills.fees, fills.is_funding
+    fees = of_coins(fills.coin_numbers, np.where(is_funding, 0.0, paid))
+    funding = of_coins(fills.coin_numbers, np.where(is_funding, paid, 0.0))
+    counts = of_coins(trips.coin_numbers, np.ones(len(trips)))
+    wins = of_coins(trips.coin_numbers, (trips.profits > 0).astype(np.float64))
+    gross = _gross_of_coins(run.result)
+    return [
+        {
+            "coin": coin,
+            "total_trades": int(counts[number]),
+            "winning_trades": int(wins[number]),
+            "win_rate": wins[number] / counts[number] * 100 if counts[number] else None,
+            "pnl": gross[coin] - fees[number] - funding[number],
+            "fees": fees[number],
+            "funding": funding[number],
+        }
+        for number, coin in enumerate(coins)
+    ]
 
 
-def _amounts_of_coin(run: RunColumns, coin: str, places: Sequence[int]) -> dict[str, float]:
-    fills, result = run.fills, run.result
-    fees = funding = gross = 0.0
-    for place in places:
-        gross += fills.gross[place]
-        if fills.kinds[place] is FUNDING:
-            funding += fills.fees[place]
-        else:
-            fees += fills.fees[place]
-    position = result.account.positions.get(coin)
-    if position is not None:
-        last = float(result.history[coin].close[-1])
-        gross += position.side.sign * (float(position.quantity) * last - float(position.cost))
-    return {"pnl": gross - fees - funding, "fees": fees, "funding": funding}
+@exact
+def _gross_of_coins(result: BacktestResult) -> dict[str, float]:
+    """The profit of each coin before fees and funding, what is still open at its last close."""
+    booked = dict.fromkeys(result.config.coins, ZERO)
+    for fill, gross, _, _ in result.entries:
+        if gross:
+            booked[fill.coin] += gross
+    for coin, position in result.account.positions.items():
+        booked[coin] += unrealized_pnl(position, exact_price(result.history[coin].close.item(-1)))
+    return {coin: float(gross) for coin, gross in booked.items()}
 
 
 # ------------------------------------------------------------------------------------ the rows
@@ -198,21 +197,23 @@ def _amounts_of_coin(run: RunColumns, coin: str, places: Sequence[int]) -> dict[
 
 def _trips(run: RunColumns) -> list[dict[str, Any]]:
     trips = run.trips
+    against, favour = excursions(run)
     columns = {
         "coin": trips.coins,
         "side": [WORDS[side] for side in trips.sides],
-        "quantity": trips.quantities,
-        "leverage": trips.leverages,
+        "quantity": trips.quantities.tolist(),
+        "leverage": trips.leverages.tolist(),
         "entry_time": iso_utc_of_all(trips.entry_times),
-        "entry_price": trips.entry_prices,
+        "entry_price": trips.entry_prices.tolist(),
         "exit_time": iso_utc_of_all(trips.exit_times),
-        "exit_price": trips.exit_prices,
-        "fees": trips.fees,
-        "funding": trips.funding,
-        "pnl": trips.profits,
-        "return_percentage": trips.return_percentages,
+        "exit_price": trips.exit_prices.tolist(),
+        "fees": trips.fees.tolist(),
+        "funding": trips.funding.tolist(),
+        "pnl": trips.profits.tolist(),
+        "return_percentage": trips.return_percentages.tolist(),
         "exit_reason": [WORDS[reason] for reason in trips.exit_reasons],
-        **dict(zip(("adverse_percentage", "favourable_percentage"), excursions(run), strict=True)),
+        "adverse_percentage": against.tolist(),
+        "favourable_percentage": favour.tolist(),
     }
     return _rows(columns)
 
@@ -223,12 +224,12 @@ def _fills(fills: FillColumns) -> list[dict[str, Any]]:
         "coin": fills.coins,
         "kind": [WORDS[kind] for kind in fills.kinds],
         "side": [WORDS[side] for side in fills.sides],
-        "quantity": fills.quantities,
-        "price": fills.prices,
-        "leverage": fills.leverages,
-        "fee": fills.fees,
-        "pnl": fills.profits,
-        "cash_after": fills.cash_after,
+        "quantity": fills.quantities.tolist(),
+        "price": fills.prices.tolist(),
+        "leverage": fills.leverages.tolist(),
+        "fee": fills.fees.tolist(),
+        "pnl": fills.profits.tolist(),
+        "cash_after": fills.cash_after.tolist(),
         "reason": [WORDS[reason] for reason in fills.reasons],
     }
     return _rows(columns)

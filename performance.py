@@ -10,13 +10,22 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from domain import DAY_MS, HOUR_MS, Entry, FillKind, FloatArray, Reason, Side, TimeArray
+from domain import (
+    DAY_MS,
+    HOUR_MS,
+    BoolArray,
+    Entry,
+    FillKind,
+    FloatArray,
+    Reason,
+    Side,
+    TimeArray,
+)
 from ledger import ZERO, exact
 
 DAYS_A_YEAR = 365
@@ -281,39 +290,39 @@ def against_benchmark(daily: FloatArray, benchmark: FloatArray) -> dict[str, flo
 def trip_figures(trips: Sequence[RoundTrip]) -> dict[str, float | int | None]:
     """Counts and averages over closed round trips; a trip wins when its net `pnl` is positive."""
     return figures_of_trips(
-        [float(trip.pnl) for trip in trips],
-        [trip.exit_time - trip.entry_time for trip in trips],
+        np.array([float(trip.pnl) for trip in trips]),
+        np.array([trip.exit_time - trip.entry_time for trip in trips], dtype=np.int64),
         sum(trip.exit_reason is Reason.LIQUIDATION for trip in trips),
     )
 
 
 def figures_of_trips(
-    profits: Sequence[float], held_ms: Sequence[int], liquidations: int
+    profits: FloatArray, held_ms: TimeArray, liquidations: int
 ) -> dict[str, float | int | None]:
     """`trip_figures` from each trip's profit and time held, in the order of their closing."""
-    winners = [profit for profit in profits if profit > 0]
-    losers = [profit for profit in profits if profit < 0]
     count = len(profits)
-    hours = [held / HOUR_MS for held in held_ms]
+    won, lost = profits > 0, profits < 0
+    wins = int(np.count_nonzero(won))
+    hours = held_ms / HOUR_MS
     return {
         "total_trades": count,
-        "winning_trades": len(winners),
-        "losing_trades": len(losers),
-        "win_rate": len(winners) / count * 100 if count else None,
-        "profit_factor": _ratio(sum(winners), -sum(losers)),
-        "expectancy": sum(profits) / count if count else None,
-        "best_trade": max(profits, default=None),
-        "worst_trade": min(profits, default=None),
-        "average_holding_hours": sum(hours) / count if count else None,
-        "longest_holding_hours": max(hours, default=None),
+        "winning_trades": wins,
+        "losing_trades": int(np.count_nonzero(lost)),
+        "win_rate": wins / count * 100 if count else None,
+        "profit_factor": _ratio(float(np.sum(profits[won])), -float(np.sum(profits[lost]))),
+        "expectancy": float(np.mean(profits)) if count else None,
+        "best_trade": float(np.max(profits)) if count else None,
+        "worst_trade": float(np.min(profits)) if count else None,
+        "average_holding_hours": float(np.mean(hours)) if count else None,
+        "longest_holding_hours": float(np.max(hours)) if count else None,
         "liquidations": liquidations,
         "sqn": _system_quality(profits),
-        "longest_winning_streak": _longest_streak(profits, 1),
-        "longest_losing_streak": _longest_streak(profits, -1),
+        "longest_winning_streak": _longest_streak(won),
+        "longest_losing_streak": _longest_streak(lost),
     }
 
 
-def _system_quality(profits: Sequence[float]) -> float | None:
+def _system_quality(profits: FloatArray) -> float | None:
     """Van Tharp's system quality number: √n · mean / sample deviation of the trips' profits."""
     if len(profits) < 2:
         return None
@@ -321,10 +330,10 @@ def _system_quality(profits: Sequence[float]) -> float | None:
     return _ratio(math.sqrt(len(profits)) * float(np.mean(profits)), deviation)
 
 
-def _longest_streak(profits: Sequence[float], sign: int) -> int:
-    """The most trips in a row with a profit of that sign."""
-    streaks = (len(list(group)) for won, group in groupby(profits, lambda p: p * sign > 0) if won)
-    return max(streaks, default=0)
+def _longest_streak(flags: BoolArray) -> int:
+    """The most true ones in a row."""
+    ends = np.flatnonzero(~np.concatenate(([False], flags, [False])))
+    return int(np.max(np.diff(ends))) - 1
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

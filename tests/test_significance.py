@@ -10,28 +10,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significance import CoinTrips, Intervals, intervals, luck_probability, stationary_bootstrap
+from significance import (
+    Blocks,
+    CoinTrips,
+    Intervals,
+    intervals,
+    luck_probability,
+    stationary_bootstrap,
+)
 
 Floats = npt.NDArray[np.float64]
 
 
+def resampled(blocks: Blocks, length: int) -> npt.NDArray[np.int64]:
+    """The places of the series that the blocks stand for, one after the other."""
+    return np.array(
+        [
+            np.concatenate([(start + np.arange(count)) % length for start, count in zip(*row)])
+            for row in zip(blocks.starts, blocks.lengths, strict=True)
+        ]
+    ).astype(np.int64)
+
+
 class TestStationaryBootstrap:
     @given(st.integers(1, 60), st.floats(1, 20), st.integers(1, 20), st.integers(0, 9))
-    def test_places_are_those_of_the_series(
+    def test_blocks_fill_the_series_with_places_of_its_own(
         self, length: int, block: float, samples: int, seed: int
     ) -> None:
-        places = stationary_bootstrap(length, block, samples, np.random.default_rng(seed))
-        assert places.shape == (samples, length)
-        assert places.min() >= 0
-        assert places.max() < length
+        blocks = stationary_bootstrap(length, block, samples, np.random.default_rng(seed))
+        assert np.all(blocks.lengths.sum(axis=1) == length)
+        assert blocks.lengths.min() >= 0
+        assert blocks.starts.min() >= 0
+        assert blocks.starts.max() < length
+
+    def test_sums_are_those_of_the_places(self) -> None:
+        values = np.random.default_rng(2).normal(0, 1, 50)
+        blocks = stationary_bootstrap(50, 4.0, 100, np.random.default_rng(3))
+        np.testing.assert_allclose(
+            blocks.sums(values), values[resampled(blocks, 50)].sum(axis=1), atol=1e-12
+        )
 
     def test_blocks_are_as_long_as_asked_for_on_average(self) -> None:
-        places = stationary_bootstrap(1000, 8.0, 200, np.random.default_rng(3))
-        goes_on = np.mean((np.diff(places, axis=1) % 1000) == 1)
+        blocks = stationary_bootstrap(1000, 8.0, 200, np.random.default_rng(3))
+        goes_on = np.mean((np.diff(resampled(blocks, 1000), axis=1) % 1000) == 1)
         assert goes_on == pytest.approx(1 - 1 / 8, abs=0.005)
 
     def test_every_place_is_drawn_as_often(self) -> None:
-        places = stationary_bootstrap(20, 4.0, 5000, np.random.default_rng(4))
+        blocks = stationary_bootstrap(20, 4.0, 5000, np.random.default_rng(4))
+        places = resampled(blocks, 20)
         counts = np.bincount(places.ravel(), minlength=20) / places.size
         np.testing.assert_allclose(counts, 1 / 20, rtol=0.05)
 
