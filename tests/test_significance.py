@@ -24,12 +24,11 @@ Floats = npt.NDArray[np.float64]
 
 def resampled(blocks: Blocks, length: int) -> npt.NDArray[np.int64]:
     """The places of the series that the blocks stand for, one after the other."""
-    return np.array(
-        [
-            np.concatenate([(start + np.arange(count)) % length for start, count in zip(*row)])
-            for row in zip(blocks.starts, blocks.lengths, strict=True)
-        ]
-    ).astype(np.int64)
+    rows = []
+    for starts, lengths in zip(blocks.starts, blocks.lengths, strict=True):
+        runs = [np.arange(n) + at for at, n in zip(starts, lengths, strict=True)]
+        rows.append(np.concatenate(runs) % length)
+    return np.array(rows)
 
 
 class TestStationaryBootstrap:
