@@ -103,15 +103,20 @@ class EventStream:
 
     def text(self, event: Event, write: Callable[[Event], str]) -> str:
         """`write(event)`, done once for all listeners that it reaches within a second."""
-        with self._texts_lock:
-            written_at, text = self._texts.get(event.id, (-TEXT_SECONDS, ""))
-            now = time.monotonic()
-            if now - written_at >= TEXT_SECONDS:
-                text = write(event)
-                self._texts[event.id] = (now, text)
-                if len(self._texts) > TEXTS_KEPT:
-                    del self._texts[next(iter(self._texts))]
-            return text
+        known = self._fresh_text(event)
+        if known is None:
+            with self._texts_lock:  # those that come while the first writes wait for it
+                known = self._fresh_text(event)
+                if known is None:
+                    known = write(event)
+                    self._texts[event.id] = (time.monotonic(), known)
+                    if len(self._texts) > TEXTS_KEPT:
+                        del self._texts[next(iter(self._texts))]
+        return known
+
+    def _fresh_text(self, event: Event) -> str | None:
+        written_at, text = self._texts.get(event.id, (-TEXT_SECONDS, ""))
+        return text if time.monotonic() - written_at < TEXT_SECONDS else None
 
     def forget(self, topic: str) -> None:
         """Keep nothing of a topic that has come to its end."""
