@@ -52,8 +52,8 @@ class Config(BaseSettings):
         "", description="Address of the reverse proxy whose X-Forwarded-For, -Proto, -Host hold"
     )
     SESSION_DAYS: int = Field(7, ge=1, le=365, description="After which one signs in again")
-    SERVER_THREADS: int = Field(64, ge=4, le=512, description="Requests served at once")
-    STREAM_CONNECTIONS: int = Field(48, ge=1, description="Browsers on the event stream at once")
+    SERVER_THREADS: int = Field(96, ge=4, le=512, description="Requests served at once")
+    STREAM_CONNECTIONS: int = Field(64, ge=1, description="Browsers on the event stream at once")
     TRADING_LOOP: Literal["on", "off"] = Field("on", description="Whether this process trades")
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
