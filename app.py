@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 
@@ -53,6 +52,7 @@ from kline_store import KlineStore
 from kline_stream import KlineStream
 from kline_sync import KlineSync
 from llm_client import LLMClients
+from log_lines import write_log
 from market_data import MarketDataFetcher, request_limiter
 from market_sources import MarketSource
 from market_streams import MarketStreams
@@ -63,10 +63,10 @@ from owner_settings import SettingsStore
 from price_check import PriceCheck
 from price_stream import PriceStream
 from pushed_prices import traded_only
-from redaction import Redactor, redact_root_handlers
 from repositories import books, coins, providers
 from routes.api_security import SECURITY_SCHEMES, document_scopes
 from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
+from routes.request_ids import number_requests
 from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
 from secret_box import SecretBox
@@ -84,9 +84,6 @@ CACHE_CLEANED_EVERY_MINUTES = 60
 CALL_TEXTS_FORGOTTEN_EVERY_MINUTES = 60
 COINS_IN_USE_SYNCED_EVERY_MINUTES = 15
 BACKUPS_LOOKED_AT_EVERY_MINUTES = 10
-LIBRARIES_THAT_LOG = (
-    "apscheduler", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "urllib3", "waitress",
-)  # fmt: skip
 API_PAGE = "{% include 'api_docs.html' %}"
 
 
@@ -116,6 +113,7 @@ def create_app(
     app.config.update(cookie_settings(config.PORT, config.SESSION_DAYS))
     app.session_interface = OwnerSessions(services.secrets)
     handle_errors(app)
+    number_requests(app)
     protect(app, services.access, HostNames(config.HOST, config.allowed_hosts))
     Babel(app, locale_selector=chosen_locale)
     for family in (
@@ -136,7 +134,9 @@ def create_app(
 
 def build_services(config: Config, clock: Clock) -> Services:
     """Every service, each given those that it stands on; nothing is started or asked yet."""
-    redactor = write_log(config)
+    redactor = write_log(config.log_terms)
+    for secret in config.secrets:
+        redactor.learn(secret)
     database = Database(config.DATABASE_PATH, clock)
     secrets = SecretBox(
         config.SECRET_KEY.get_secret_value(), config.secret_key_file, redactor.learn
@@ -289,22 +289,6 @@ def build_streams(config: Config) -> MarketStreams | None:
         config.OKX_STREAM_URL or (None if config.OKX_API_URL else ""),
         SystemClock(),
     )
-
-
-def write_log(config: Config) -> Redactor:
-    """Log to standard error, without any key; of what libraries say, the warnings."""
-    logging.basicConfig(
-        level=config.LOG_LEVEL, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for library in LIBRARIES_THAT_LOG:
-        logging.getLogger(library).setLevel(logging.WARNING)
-    # Both SDKs' websockets report as errors what a stream's supervisor mends.
-    for library in ("binance.ws", "okx.websocket"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
-    redactor = redact_root_handlers()
-    for secret in config.secrets:
-        redactor.learn(secret)
-    return redactor
 
 
 def coins_in_use(database: Database) -> list[str]:

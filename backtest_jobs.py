@@ -26,6 +26,7 @@ from errors import Conflict, InvalidInput, SourceError, SourceUnavailable, Tradi
 from event_stream import EventStream
 from kline_store import KlineStore
 from llm_run_terms import LlmTerms, resolve_terms, terms_here
+from log_context import logged_with
 from repositories import backtests, coins, models, pools
 from repositories.backtests import BacktestRecord
 from risk_limits import RiskName
@@ -224,6 +225,10 @@ class BacktestJobs:
         with self._database.transaction() as connection:
             if not backtests.start(connection, backtest_id, self._clock.now_ms()):
                 return  # cancelled or deleted while it was queued
+        with logged_with(backtest_id=backtest_id):
+            self._run_started(backtest_id, lane)
+
+    def _run_started(self, backtest_id: int, lane: WorkerLane) -> None:
         self._publish(backtest_id)
         try:
             record = backtests.get(self._database.connection, backtest_id)

@@ -24,6 +24,7 @@ from kline_store import KlineStore
 from llm_backtests import BacktestLlmTrader, make_llm_trader
 from llm_client import LLMClient, LLMClients
 from llm_run_report import with_llm
+from log_context import logged_with
 from redaction import redact_root_handlers
 from repositories import backtests, coins, providers
 from secret_box import SecretBox
@@ -51,7 +52,16 @@ def run_stored_backtest(
     access: LlmAccess | None = None,
 ) -> tuple[str, str] | None:
     """Run a stored backtest on stored bars and store its report; (code, sentence) if it cannot be."""
-    database = Database(database_path, SystemClock())
+    with logged_with(backtest_id=backtest_id):
+        return _run_stored(Database(database_path, SystemClock()), backtest_id, instruments, access)
+
+
+def _run_stored(
+    database: Database,
+    backtest_id: int,
+    instruments: dict[str, Instrument],
+    access: LlmAccess | None,
+) -> tuple[str, str] | None:
     try:
         record = backtests.get(database.connection, backtest_id)
         resolved = ResolvedBacktest.model_validate(record.config)

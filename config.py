@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clock import AcceleratedClock, SystemClock
 from domain import Clock
+from log_lines import LogFormat, LogLevel, LogTerms
 
 # The sources that can answer for each kind of data, first choice first.
 SOURCES = {
@@ -55,7 +56,11 @@ class Config(BaseSettings):
     SERVER_THREADS: int = Field(96, ge=4, le=512, description="Requests served at once")
     STREAM_CONNECTIONS: int = Field(64, ge=1, description="Browsers on the event stream at once")
     TRADING_LOOP: Literal["on", "off"] = Field("on", description="Whether this process trades")
-    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    LOG_LEVEL: LogLevel = "INFO"
+    LOG_FORMAT: LogFormat = Field("text", description="Lines of text, or of JSON for programs")
+    LOG_LIBRARIES: LogLevel = Field(
+        "WARNING", description="The same for what libraries say; at DEBUG each step of a request"
+    )
 
     BINANCE_API_KEY: str = Field("", description="Optional: public data needs none")
     BINANCE_API_SECRET: str = ""
@@ -223,6 +228,11 @@ class Config(BaseSettings):
             self.OKX_PASSPHRASE, self.COINGECKO_API_KEY, self.SECRET_KEY.get_secret_value(),
             urlsplit(self.REDIS_URL).password or "",
         )  # fmt: skip
+
+    @property
+    def log_terms(self) -> LogTerms:
+        """How the log is written."""
+        return LogTerms(self.LOG_LEVEL, self.LOG_FORMAT, self.LOG_LIBRARIES)
 
     def clock(self) -> Clock:
         """The market's clock: the wall's, or the accelerated one of a demo market."""

@@ -24,6 +24,7 @@ from errors import Conflict, SourceError
 from exits import ExitLevels, exact_price, exit_at_price, exit_levels, invalidated_by
 from latest_prices import KnownPrice
 from ledger import DEFAULT_MAINTENANCE_MARGIN_RATE
+from log_context import logged_with
 from repositories import books, open_positions
 from repositories.books import Mark
 from trading_desk import TradingDesk
@@ -127,7 +128,8 @@ class ExitWatch:
     def _close(self, reached: set[int], prices: Mapping[str, KnownPrice]) -> None:
         for model_id in sorted(reached):
             try:
-                self._desk.engine(model_id).check_exits(prices)
+                with logged_with(model_id=model_id):
+                    self._desk.engine(model_id).check_exits(prices)
             except Conflict as conflict:
                 log.info("model %s: %s", model_id, conflict.message)
             except Exception:  # the edge: one model's trouble must not leave others unwatched
@@ -273,7 +275,8 @@ class ExitWatch:
                     ending.append(one.model_id)
         newest = self._desk.data_aggregator.latest.last_known([coin]).get(coin, price)
         for model_id in ending:
-            self._desk.engine(model_id).exits.invalidate({coin: newest}, ended)
+            with logged_with(model_id=model_id):
+                self._desk.engine(model_id).exits.invalidate({coin: newest}, ended)
         with self._lock:
             for one in self._index.by_coin.get(coin, ()):
                 one.bar_seen = max(one.bar_seen, ended)

@@ -27,6 +27,7 @@ from domain import Clock
 from errors import TradingSystemError
 from llm_client import LLMAnswer, LLMClient, LLMError, Message, Question, QuestionRefused
 from llm_usage import Usage, estimated_tokens
+from log_context import with_these_ids
 from repositories import conversations
 from repositories.conversations import INTERRUPTED, FinishedConversation, NewConversation
 
@@ -227,8 +228,9 @@ class LLMCalls:
         """
         answered: Future[LLMAnswer] = Future()
         threading.Thread(
-            target=_settle, args=(answered, self._client, question), name="llm-call", daemon=True
-        ).start()
+            target=with_these_ids(_settle), args=(answered, self._client, question),
+            name="llm-call", daemon=True,
+        ).start()  # fmt: skip
         while not wait([answered], WATCH_SECONDS).done:
             if not self._may_call():
                 raise CallsHalted("Calls to LLMs were stopped before the answer came.")

@@ -5,6 +5,7 @@ What writes does so in the transaction that runs on the thread's connection.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,8 @@ from loss_limits import LossWatch, watched
 from repositories import books, coins, loss_watches, open_positions
 from repositories.books import BookedTrade, Mark
 from risk_limits import RiskProfile
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,12 @@ class ModelBooks:
 
     def publish_trade(self, trade: BookedTrade) -> None:
         """Tell of a trade."""
+        fill = trade.entry.fill
+        log.info(
+            "trade %d of model %d: %s %s, %s %s at %s (%s)", trade.id, self.model.id,
+            fill.kind.value, fill.side.value, f"{fill.quantity:f}", fill.coin, f"{fill.price:f}",
+            fill.reason.value,
+        )  # fmt: skip
         self._events.publish("trade", {"trade": trade, "model_name": self.model.name})
 
     def publish_value(self, portfolio: Portfolio, time_ms: int) -> None:

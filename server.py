@@ -16,6 +16,7 @@ from waitress.server import create_server
 
 from config import LOOPBACK_HOSTS, Config
 from errors import Conflict, PasswordNeeded
+from log_lines import log_what_nobody_caught
 from repositories.providers import seal_plain_keys
 from routes.services import EXTENSION, Services
 
@@ -34,6 +35,7 @@ def serve(app: Flask) -> None:
     earlier version left in plain text cannot be sealed, Conflict where the port is taken,
     PasswordNeeded where others than this computer could call and no password is set.
     """
+    log_what_nobody_caught()
     services: Services = app.extensions[EXTENSION]
     config = services.config
     if config.others_can_reach and not services.database.path.exists():

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from errors import SourceUnavailable
+from log_context import with_these_ids
 from source_answers import title
 
 UNHURRIED_SECONDS = 30.0  # for whoever has named no budget: lists, checks, commands
@@ -120,7 +121,9 @@ class Askers:
             finally:
                 self._places.release()
 
-        threading.Thread(target=answer, name=f"ask-{self._name}", daemon=True).start()
+        threading.Thread(
+            target=with_these_ids(answer), name=f"ask-{self._name}", daemon=True
+        ).start()
         try:
             return coming.result(asking.seconds_left)
         except FutureTimeout:

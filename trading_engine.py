@@ -40,6 +40,7 @@ from errors import Conflict, SourceError, SourceUnavailable, TradingSystemError
 from event_stream import EventStream
 from latest_prices import KnownPrice
 from live_exits import LiveExits
+from log_context import logged_with
 from market_snapshots import MarketSnapshots
 from model_books import ModelBooks, ValuedAccount
 from paper_execution import ExecutionRules, in_order
@@ -147,17 +148,26 @@ class TradingEngine:
             cycle = self._begin(connection, scheduled_at, now_ms)
             if by is not None:
                 self._note_asked(connection, by)
-        self._publish_cycle(cycle)
+        with logged_with(cycle_id=cycle.id, model_id=self.model.id):
+            self._publish_cycle(cycle)
+            report = self._carried_out(cycle, previous_ms, market)
+            self._publish(report)
+        return report
+
+    def _carried_out(
+        self, cycle: Cycle, previous_ms: int | None, market: MarketState | None
+    ) -> CycleReport:
+        """The cycle with what came of it; a failure stands in it."""
         try:
             report = self._decide_and_book(cycle, previous_ms, market)
         except TradingSystemError as error:
             log.warning("cycle %s of model %s failed: %s", cycle.id, self.model.id, error.message)
-            report = self._failed(cycle, error.code, error.message)
+            return self._failed(cycle, error.code, error.message)
         except Exception as error:  # the edge: a trader's own mistake must not stop the loop
             log.exception("cycle %s of model %s failed", cycle.id, self.model.id)
             words = f"{type(error).__name__}: {error}"[:MOST_FAILURE_WORDS]
-            report = self._failed(cycle, "trader_error", words)
-        self._publish(report)
+            return self._failed(cycle, "trader_error", words)
+        log.debug("%d decisions, %d trades", len(report.decisions), len(report.trades))
         return report
 
     def _begin(self, connection: Connection, scheduled_at: int | None, now_ms: int) -> Cycle:

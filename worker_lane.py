@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import threading
@@ -12,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
+
+from log_lines import LogTerms, terms_of_workers, write_log
 
 PARENT_POLL_SECONDS = 1.0
 POOL_END_SECONDS = 5.0
@@ -72,7 +73,7 @@ class WorkerLane:
                     self._workers,
                     mp_context=multiprocessing.get_context("spawn"),
                     initializer=begin_worker,
-                    initargs=(os.getpid(), logging.getLogger().getEffectiveLevel()),
+                    initargs=(os.getpid(), terms_of_workers()),
                 )
             return self._pool
 
@@ -106,12 +107,9 @@ def end_workers(pool: ProcessPoolExecutor) -> None:
         manager.join(POOL_END_SECONDS)
 
 
-def begin_worker(parent: int, log_level: int) -> None:
+def begin_worker(parent: int, log_terms: LogTerms) -> None:
     """In a new process: log its parent's way, and end with it."""
-    logging.basicConfig(
-        level=max(log_level, logging.WARNING),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    write_log(log_terms)
     end_with_parent(parent)
 
 

@@ -324,7 +324,7 @@ def readable_paths(client: FlaskClient, model_id: int) -> list[str]:
     cycle = client.get(f"/api/models/{model_id}/calls").json[0]
     filled = {
         "model_id": model_id, "cycle_id": cycle["cycle_id"], "call_id": cycle["id"], "coin_id": 1,
-        "symbol": "BTC", "backtest_id": 1, "group_id": 1, "sweep_id": 1,
+        "symbol": "BTC", "backtest_id": 1, "group_id": 1, "sweep_id": 1, "name": "none",
     }  # fmt: skip
     api = [path for path, verbs in document["paths"].items() if "get" in verbs]
     pages = [
