@@ -44,8 +44,8 @@ def prove(proof: Proof) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="proof-") as folder:
         report = Path(folder, "report.xml")
         command = [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            f"--junitxml={report}", proof.test, *(("-k", proof.only) if proof.only else ()),
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no",
+            "-o", "junit_family=legacy", f"--junitxml={report}", proof.test, *(("-k", proof.only) if proof.only else ()),
         ]  # fmt: skip
         environment = os.environ | {key: str(value) for key, value in proof.environment.items()}
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)

@@ -1,9 +1,13 @@
-"""Requests generated from the OpenAPI document: no server error, no answer outside the document."""
+"""Requests generated from the OpenAPI document: no server error, no answer outside the document.
+
+`FUZZ_REQUESTS=10000 pytest tests/test_openapi.py` is the long form, a part of `make fuzz`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +19,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 
+from access_tokens import Scope
 from app import create_app
+from audit_log import COMMAND_LINE
 from clock import ManualClock
 from config import Config
 from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
+from routes.services import EXTENSION, Services
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))
-GENERATED = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "0"))
+EXAMPLES = 15  # of each operation, unless a number of requests is wanted
 
 
 def offline_config(folder: Path) -> Config:
@@ -86,15 +88,33 @@ CHECKS = [
 ]
 
 
-def fuzz(operation: Any) -> None:
-    """Send generated requests, sound and unsound ones, and hold the answers to the document."""
+def fuzz(operation: Any, examples: int, token: str) -> Counter[int]:
+    """Send generated requests, sound and unsound ones, and hold the answers to the document.
 
-    @GENERATED
+    How many answers there were of each status.
+    """
+    statuses: Counter[int] = Counter()
+    sender = {"Authorization": f"Bearer {token}"}
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(case=operation.as_strategy())
     def every_case(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=CHECKS)
+        answer = case.call_and_validate(checks=CHECKS, headers=sender)
+        statuses[answer.status_code] += 1
 
     every_case()
+    return statuses
+
+
+def admin_token(app: Flask) -> str:
+    """A token that may do everything; a new one, since requests may revoke any."""
+    services: Services = app.extensions[EXTENSION]
+    return services.access.make_token("fuzz", Scope.ADMIN, None, COMMAND_LINE).text
 
 
 def operations(app: Flask) -> list[Any]:
@@ -102,18 +122,33 @@ def operations(app: Flask) -> list[Any]:
     return [found.ok() for found in document.get_all_operations()]
 
 
-def test_a_generated_request_gets_a_documented_answer(fuzzed_app: Flask, subtests: pytest.Subtests):
-    # The stream never ends, and a run on a source would fetch whatever range is drawn.
-    left_out = {"GET /api/stream", "POST /api/backtest/run"}
-    fuzzed = 0
-    for operation in operations(fuzzed_app):
-        if operation.label not in left_out:
-            with subtests.test(operation.label):
-                fuzz(operation)
-                fuzzed += 1
-    assert fuzzed >= 25
+# The stream never ends, and a run on a source would fetch whatever range is drawn.
+LEFT_OUT = {"GET /api/stream", "POST /api/backtest/run"}
+
+
+@pytest.mark.timeout(max(300, REQUESTS))
+def test_a_generated_request_gets_a_documented_answer(
+    fuzzed_app: Flask,
+    subtests: pytest.Subtests,
+    record_property: Callable[[str, object], None],
+):
+    wanted = [found for found in operations(fuzzed_app) if found.label not in LEFT_OUT]
+    assert len(wanted) >= 25
+    # Half as many again: of what takes no parameter there is one request.
+    examples = max(EXAMPLES, 3 * REQUESTS // (2 * len(wanted)))
+    statuses: Counter[int] = Counter()
+    for operation in wanted:
+        with subtests.test(operation.label):
+            statuses += fuzz(operation, examples, admin_token(fuzzed_app))
+    assert statuses.total() >= REQUESTS
+    assert statuses[200] + statuses[201] > statuses.total() / 10  # what is sound is answered
+    assert statuses[401] + statuses[403] < statuses.total() / 10  # and hardly anything turned away
+    record_property("operations", len(wanted))
+    record_property("requests", statuses.total())
+    record_property("answers ≥ 500", sum(statuses[code] for code in statuses if code >= 500))
+    record_property("answers outside the document", 0)  # as has been asserted of each
 
 
 def test_a_generated_backtest_gets_a_documented_answer(fuzzed_offline_app: Flask):
     (run,) = [o for o in operations(fuzzed_offline_app) if o.label == "POST /api/backtest/run"]
-    fuzz(run)
+    fuzz(run, EXAMPLES, admin_token(fuzzed_offline_app))
