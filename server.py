@@ -22,7 +22,7 @@ from routes.services import EXTENSION, Services
 
 PROXY_HEADERS = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
 # A browser keeps six open for each of its pages; at the limit nobody else is answered at all.
-CONNECTIONS = 1000
+CONNECTIONS = 500
 LARGEST_REQUEST_BYTES = 220_000_000  # an upload of candles; the app holds the others to 1 MB
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,6 @@ def _listening(app: Flask, config: Config) -> Any:
             port=config.PORT,
             threads=config.SERVER_THREADS,
             connection_limit=CONNECTIONS,
-            asyncore_use_poll=True,  # select() ends at file 1,024
             ident=None,
             max_request_body_size=LARGEST_REQUEST_BYTES,
             clear_untrusted_proxy_headers=True,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
+import os
 import tempfile
 import threading
 import time
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.memory import resident_mb
 from clock import AcceleratedClock, SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
@@ -206,10 +207,10 @@ def soak(folder: Path, *, model_count: int, coin_count: int, minutes: int, speed
     first_turn = clock.now_ms() // MINUTE_MS + 2
     loop.start()
     _wait_until(clock, (first_turn + 1) * MINUTE_MS)
-    memory = [_memory_mb()]
+    memory = [resident_mb(os.getpid())]
     for quarter in range(1, 5):
         _wait_until(clock, first_turn * MINUTE_MS + quarter * minutes * MINUTE_MS // 4 - 1)
-        memory.append(_memory_mb())
+        memory.append(resident_mb(os.getpid()))
     loop.stop()
     result = _result(database, group, range(first_turn, first_turn + minutes), memory)
     database.close()
@@ -291,16 +292,6 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
         return {"p50": math.nan, "p99": math.nan, "most": math.nan}
     p50, p99, most = np.percentile(values, [50, 99, 100])
     return {"p50": float(p50), "p99": float(p99), "most": float(most)}
-
-
-def _memory_mb() -> float:
-    """Resident memory now (Linux), else the most that it has been."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

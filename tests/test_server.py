@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,15 @@ def refused(folder: Path, **settings: str) -> str:
     )  # fmt: skip
     assert done.returncode != 0
     return done.stderr
+
+
+def test_many_browsers_leave_a_place_for_a_script(tmp_path: Path):
+    """Each keeps several connections open, whether it asks for something or not."""
+    with serving(tmp_path, TRADING_LOOP="off") as (_, address), ExitStack() as idle:
+        port = int(address.rsplit(":", 1)[1])
+        for _ in range(200):
+            idle.enter_context(closing(socket.create_connection(("127.0.0.1", port))))
+        assert requests.get(f"{address}/api/version", timeout=10).status_code == 200
 
 
 def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path):
