@@ -23,6 +23,7 @@ from redis.retry import Retry
 from config import Config
 from database import Database
 from domain import Clock
+from errors import DatabaseUnavailable
 from repositories import market_cache
 from repositories.market_cache import CacheRow
 
@@ -36,6 +37,7 @@ KEPT_AFTER_EXPIRY_SECONDS = 7 * 24 * 3600  # by a Redis whose app is gone
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Failures = type[Exception] | tuple[type[Exception], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,9 @@ class SqliteDataCache:
     def __init__(self, database: Database, wall_clock: Clock):
         self._database = database
         self._wall_clock = wall_clock
-        self._attempts = _Attempts("The cache in SQLite", sqlite3.Error, pause_seconds=0.0)
+        self._attempts = _Attempts(
+            "The cache in SQLite", (sqlite3.Error, DatabaseUnavailable), pause_seconds=0.0
+        )
 
     def get_many(self, kind: str, source: str, symbols: Iterable[str]) -> dict[str, Cached]:
         """See `DataCache`."""
@@ -204,7 +208,7 @@ class RedisDataCache:
 class _Attempts:
     """Asks a store that may be out: an answer, or `otherwise` while it does not answer."""
 
-    def __init__(self, what: str, failure: type[Exception], pause_seconds: float):
+    def __init__(self, what: str, failure: Failures, pause_seconds: float):
         self._what = what
         self._failure = failure
         self._pause_seconds = pause_seconds

@@ -14,13 +14,21 @@ from pathlib import Path
 from urllib.parse import quote
 
 from domain import Clock
-from errors import Conflict, DataError, MigrationError
+from errors import Conflict, DatabaseUnavailable, DataError, MigrationError
 from timestamps import iso_utc
 
 Connection = sqlite3.Connection  # for those that hand one on and know no SQL
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 10.0
 ALONE_WITHIN_SECONDS = 1.0
+PRIMARY_CODE = 0xFF  # of SQLite's error codes; what is above says more
+# What passes by itself, or when somebody makes room; anything else is a mistake of ours.
+UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY: "database_busy",
+    sqlite3.SQLITE_FULL: "disk_full",
+    sqlite3.SQLITE_IOERR: "database_unavailable",
+    sqlite3.SQLITE_READONLY: "database_unavailable",
+}
 INCREMENTAL = 2  # what PRAGMA auto_vacuum says
 PAGES_FREED_AT_ONCE = 1000
 SCHEMA_MIGRATIONS = """
@@ -56,12 +64,14 @@ class MigrationStatus:
 class Database:
     """Connections to one SQLite file (its folder is made), and its schema.
 
-    `clock` stamps migrations and is there for repositories, whose rows carry market time.
+    `clock` stamps migrations and is there for repositories, whose rows carry market time. `trouble`
+    says why the last write was not possible, until one is again.
     """
 
     def __init__(self, path: Path, clock: Clock, migrations: Path = MIGRATIONS):
         self.path = path
         self.clock = clock
+        self.trouble: str | None = None
         self._migrations = migrations
         self._threads = threading.local()
         self._writing = threading.Lock()
@@ -102,13 +112,14 @@ class Database:
         """All or nothing. The write lock is taken at once, so that what is read in it holds.
 
         Threads of this process wait in a row for it: SQLite has who waits sleep, up to a tenth of
-        a second at a time.
+        a second at a time. Raises DatabaseUnavailable (database_busy, disk_full) where nothing
+        can be written now.
         """
         connection = self.connection
         if connection.in_transaction:
             raise sqlite3.OperationalError("cannot start a transaction within a transaction")
         if not self._writing.acquire(timeout=BUSY_TIMEOUT_SECONDS):
-            raise sqlite3.OperationalError("database is locked")
+            raise self._unavailable("database is locked", "database_busy")
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -118,8 +129,19 @@ class Database:
                 if connection.in_transaction:  # a full disk has ended it already
                     connection.execute("ROLLBACK")
                 raise
+            self.trouble = None
+        except sqlite3.OperationalError as error:
+            code = UNAVAILABLE.get(getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE)
+            if code is None:
+                raise
+            raise self._unavailable(str(error), code) from error
         finally:
             self._writing.release()
+
+    def _unavailable(self, said: str, code: str) -> DatabaseUnavailable:
+        """The error of a write that is not possible now; kept until one is."""
+        self.trouble = f"{self.path} cannot be written now: {said}."
+        return DatabaseUnavailable(self.trouble, code=code)
 
     @contextmanager
     def ledger_transaction(self) -> Iterator[sqlite3.Connection]:
@@ -188,8 +210,8 @@ class Database:
         """`upgrade` without a copy: of a file that is one itself. Raises MigrationError."""
         try:
             return self._apply_missing()
-        except sqlite3.Error as error:
-            raise MigrationError(f"{self.path} could not be upgraded: {error}.") from error
+        except (sqlite3.Error, DatabaseUnavailable) as error:
+            raise MigrationError(f"{self.path} could not be upgraded: {error}") from error
 
     def status(self) -> list[MigrationStatus]:
         """Every migration, and when it was applied. Raises MigrationError on changed ones."""

@@ -140,6 +140,13 @@ class NoDataSource(TradingSystemError):
     http_status = 503
 
 
+class DatabaseUnavailable(TradingSystemError):
+    """The database cannot be written now: others keep it locked, or the disk is full or broken."""
+
+    code = "database_unavailable"
+    http_status = 503
+
+
 class LedgerMismatch(TradingSystemError):
     """Books that do not follow from their trades."""
 

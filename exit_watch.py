@@ -20,7 +20,7 @@ from decimal import Decimal
 
 from database import Database
 from domain import Clock, Interval, Position, Side, Ticker
-from errors import Conflict, SourceError
+from errors import Conflict, DatabaseUnavailable, SourceError
 from exits import ExitLevels, exact_price, exit_at_price, exit_levels, invalidated_by
 from latest_prices import KnownPrice
 from ledger import DEFAULT_MAINTENANCE_MARGIN_RATE
@@ -132,6 +132,8 @@ class ExitWatch:
                     self._desk.engine(model_id).check_exits(prices)
             except Conflict as conflict:
                 log.info("model %s: %s", model_id, conflict.message)
+            except DatabaseUnavailable as error:  # the next price finds the exit again
+                log.warning("model %s: %s", model_id, error.message)
             except Exception:  # the edge: one model's trouble must not leave others unwatched
                 log.exception("the exits of model %s could not be carried out", model_id)
 

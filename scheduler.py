@@ -26,7 +26,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from clock import SystemClock
 from database import Database
 from domain import MINUTE_MS, Clock, TradingModel
-from errors import TradingSystemError
+from errors import Conflict, TradingSystemError
 from exit_watch import ExitWatch
 from latest_prices import KnownPrice
 from price_stream import PriceStream
@@ -219,7 +219,8 @@ class TradingLoop:
         step_ms = cycle_minutes * MINUTE_MS
         scheduled_at = self._clock.now_ms() // step_ms * step_ms
         for refused in self._desk.run_turn(model_id, scheduled_at):
-            log.info("model %s: %s", model_id, refused.message)
+            level = logging.INFO if isinstance(refused, Conflict) else logging.WARNING
+            log.log(level, "model %s: %s", model_id, refused.message)
 
     def _keep_house(self, name: str, action: Callable[[], object]) -> None:
         if not self._lease.mine:

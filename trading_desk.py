@@ -13,7 +13,7 @@ from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import Clock, MarketState, Trader, TradingModel
-from errors import Conflict, InvalidInput, TradingSystemError
+from errors import Conflict, DatabaseUnavailable, InvalidInput, TradingSystemError
 from event_stream import EventStream
 from llm_client import LLMClient
 from market_snapshots import MarketSnapshots
@@ -27,6 +27,8 @@ from trading_halt import TradingHalt
 from trading_lease import TradingLease
 
 log = logging.getLogger(__name__)
+
+Refusal = Conflict | DatabaseUnavailable
 
 
 def no_llm(provider_id: int) -> LLMClient:
@@ -87,7 +89,7 @@ class TradingDesk:
         """The process ends: no LLM is called any more, and none that answers late is heard."""
         self._ending.set()
 
-    def run_turn(self, model_id: int, scheduled_at: int) -> list[Conflict]:
+    def run_turn(self, model_id: int, scheduled_at: int) -> list[Refusal]:
         """A cycle of a model and of each of its replicas, all at once and on one snapshot.
 
         Returns why cycles were not run, if so; what failed in one stands with its cycle.
@@ -100,7 +102,7 @@ class TradingDesk:
             market = self._snapshot_for(engines)
             with ThreadPoolExecutor(len(engines)) as threads:
                 refused = list(threads.map(lambda one: _run(one, scheduled_at, market), engines))
-        return [conflict for conflict in refused if conflict is not None]
+        return [refusal for refusal in refused if refusal is not None]
 
     def _snapshot_for(self, engines: list[TradingEngine]) -> MarketState | None:
         """What all of them are shown; None where it cannot be had, which each finds for itself."""
@@ -142,9 +144,9 @@ class TradingDesk:
         )
 
 
-def _run(engine: TradingEngine, scheduled_at: int, market: MarketState | None) -> Conflict | None:
+def _run(engine: TradingEngine, scheduled_at: int, market: MarketState | None) -> Refusal | None:
     try:
         engine.execute_trading_cycle(scheduled_at, market)
-    except Conflict as conflict:
-        return conflict
+    except (Conflict, DatabaseUnavailable) as refused:
+        return refused
     return None

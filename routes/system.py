@@ -150,7 +150,9 @@ def get_health() -> Response:
     prices = _prices_state(app)
     should_trade = app.config.TRADING_LOOP == "on"
     loop = _loop_state(app)
-    well = not prices["stale"] and (loop["holder"] is not None or not should_trade)
+    database = {"ok": _database_answers(app)}
+    looped = loop["holder"] is not None or not should_trade
+    well = database["ok"] and not prices["stale"] and looped
     status = "ok" if well else "degraded"
     if current_caller() is None:
         return jsonify({"status": status})
@@ -162,7 +164,7 @@ def get_health() -> Response:
             "now": iso_utc(app.clock.now_ms()),
             "version": VERSION,
             "uptime_seconds": (SystemClock().now_ms() - app.started_ms) / 1000,
-            "database": {"ok": _database_answers(app)},
+            "database": database,
             "scheduler": {
                 "running": app.loop.running,
                 "next_cycle": (
@@ -394,4 +396,6 @@ def _loop_state(app: Services) -> dict[str, Any]:
 
 
 def _database_answers(app: Services) -> bool:
-    return app.database.connection.execute("SELECT 1").fetchone() is not None
+    """Whether it can be read, and could be written when that was last wanted."""
+    answers = app.database.connection.execute("SELECT 1").fetchone() is not None
+    return answers and app.database.trouble is None

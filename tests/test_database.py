@@ -13,7 +13,7 @@ import pytest
 
 from clock import ManualClock
 from database import MIGRATIONS, Database, Migration, _statements
-from errors import DataError, MigrationError
+from errors import DatabaseUnavailable, DataError, MigrationError
 
 NOW_MS = 1_717_245_296_789
 ROOT = Path(__file__).parent.parent
@@ -363,7 +363,7 @@ def test_a_full_disk_is_an_error_that_books_nothing(database: Database):
             connection.execute("INSERT INTO fruits VALUES ('pear')")
             connection.execute("INSERT INTO fruits VALUES (?)", ("x" * 100_000,))
 
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(DatabaseUnavailable, match="full"):
         write_much()
     assert names(database) == ["apple"]
     with database.transaction() as writing:
