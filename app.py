@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from flask import Flask, request
 from flask_babel import Babel
@@ -110,6 +111,7 @@ def create_app(
     # The library's own pages of the API have script in their markup: ours stands in their place.
     app.config["SWAGGER_HTML_STRING"] = app.config["OPENAPI_HTML_STRING"] = API_PAGE
     services = app.extensions[EXTENSION] = build_services(config, clock or config.clock())
+    services.events.write_with(partial(routes.system.event_text, services))
     app.config.update(cookie_settings(config.PORT, config.SESSION_DAYS))
     app.session_interface = OwnerSessions(services.secrets)
     handle_errors(app)

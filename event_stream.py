@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 TOPICS = ("price", "trade", "decision", "account_value", "cycle", "backtest", "health", "data")
@@ -18,17 +17,23 @@ KLINE = "kline"  # the topics of candles are a coin's and an interval's: kline:B
 EVENTS_KEPT = 500
 PRICES_KEPT = 20  # the next ones say the same better
 LISTENER_QUEUE = 1000
-# An event's text is the same for all who hear it at once; to who comes later its ages are others.
-TEXTS_KEPT, TEXT_SECONDS = 64, 1.0
+
+
+Write = Callable[[str, Mapping[str, Any]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened; `id` grows by one with each."""
+    """Something that happened; `id` grows by one with each.
+
+    `text` is what is sent of it, written once for all who listen when it happens; None for one who
+    comes later, to whom its ages are others.
+    """
 
     id: int
     topic: str
     payload: Mapping[str, Any]
+    text: str | None = field(default=None, compare=False)
 
 
 class Listener:
@@ -74,17 +79,24 @@ class EventStream:
         self._kept: dict[str, deque[Event]] = {}
         self._listeners: set[Listener] = set()
         self._closed = False
-        self._texts: dict[int, tuple[float, str]] = {}
-        self._texts_lock = threading.Lock()
+        self._write: Write = lambda topic, payload: None
+
+    def write_with(self, write: Write) -> None:
+        """From now on `write(topic, payload)` gives the text of events that somebody hears."""
+        self._write = write
 
     def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
         """Tell every listener of the topic."""
         with self._lock:
+            heard = any(topic in listener.topics for listener in self._listeners)
+        text = self._write(topic, payload) if heard else None
+        with self._lock:
             event = Event(next(self._ids), topic, payload)
             self._newest_id = event.id
             self._kept_of(topic).append(event)
+            told = replace(event, text=text)
             for listener in self._listeners:
-                listener.offer(event)
+                listener.offer(told)
 
     def listen(self, topics: Iterable[str], after_id: int | None = None) -> Listener:
         """Subscribe; with `after_id`, what was kept of later events comes first."""
@@ -100,23 +112,6 @@ class EventStream:
             if self._closed:
                 listener.close()
         return listener
-
-    def text(self, event: Event, write: Callable[[Event], str]) -> str:
-        """`write(event)`, done once for all listeners that it reaches within a second."""
-        known = self._fresh_text(event)
-        if known is None:
-            with self._texts_lock:  # those that come while the first writes wait for it
-                known = self._fresh_text(event)
-                if known is None:
-                    known = write(event)
-                    self._texts[event.id] = (time.monotonic(), known)
-                    if len(self._texts) > TEXTS_KEPT:
-                        del self._texts[next(iter(self._texts))]
-        return known
-
-    def _fresh_text(self, event: Event) -> str | None:
-        written_at, text = self._texts.get(event.id, (-TEXT_SECONDS, ""))
-        return text if time.monotonic() - written_at < TEXT_SECONDS else None
 
     def forget(self, topic: str) -> None:
         """Keep nothing of a topic that has come to its end."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from clock import SystemClock
 from domain import Interval
 from errors import InvalidInput, TooManyRequests
-from event_stream import KLINE, TOPICS, Event, Listener
+from event_stream import KLINE, TOPICS, Listener
 from kline_stream import Series
 from owner_access import Caller
 from repositories import coins
@@ -225,12 +225,15 @@ def _events(app: Services, listener: Listener) -> Iterator[str]:
         if event is None:
             yield ": still here\n\n"
             continue
-        yield app.events.text(event, lambda heard: _event_text(app, heard))
+        text = event.text or event_text(app, event.topic, event.payload)
+        yield f"id: {event.id}\n{text}"
 
 
-def _event_text(app: Services, event: Event) -> str:
-    payload = json.dumps(event_json(app, event), ensure_ascii=False)
-    return f"id: {event.id}\nevent: {_kind(event)}\ndata: {payload}\n\n"
+def event_text(app: Services, topic: str, payload: Mapping[str, Any]) -> str:
+    """An event as pages are told it, without its id."""
+    kind = topic.split(":")[0]  # `kline` for the candles of any series
+    shown = json.dumps(_EVENT_SHAPES[kind](app, payload), ensure_ascii=False)
+    return f"event: {kind}\ndata: {shown}\n\n"
 
 
 def _while_allowed(app: Services, caller: Caller | None, lines: Iterator[str]) -> Iterator[str]:
@@ -249,16 +252,6 @@ def _leave(app: Services, listener: Listener, candles: Iterable[Series]) -> None
     for series in candles:
         app.klines.leave(series)
     app.stream_places.release()
-
-
-def _kind(event: Event) -> str:
-    """What pages know an event by: `kline` for the candles of any series."""
-    return event.topic.split(":")[0]
-
-
-def event_json(app: Services, event: Event) -> dict[str, Any]:
-    """An event's payload as the JSON that pages are told."""
-    return _EVENT_SHAPES[_kind(event)](app, event.payload)
 
 
 def _price_event(app: Services, payload: Mapping[str, Any]) -> dict[str, Any]:

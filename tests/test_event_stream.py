@@ -1,16 +1,14 @@
 """Events reach every listener of their topic, in order, and a slow one hurts nobody else."""
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-
-import pytest
+from typing import Any
 
 from event_stream import (
     EVENTS_KEPT,
     LISTENER_QUEUE,
     PRICES_KEPT,
-    TEXT_SECONDS,
-    TEXTS_KEPT,
     Event,
     EventStream,
     Listener,
@@ -141,24 +139,21 @@ def test_closing_ends_every_listener_that_waits():
     events.publish("trade", {})
 
 
-def test_a_text_is_written_once_for_all_who_hear_it_at_once(monkeypatch: pytest.MonkeyPatch):
-    events, written, now = EventStream(), [], [100.0]
-    monkeypatch.setattr("event_stream.time.monotonic", lambda: now[0])
+def test_a_text_is_written_once_for_all_who_listen():
+    events, written = EventStream(), []
 
-    def write(event: Event) -> str:
-        written.append(event.id)
-        return f"{event.id} at {now[0]}"
+    def write(topic: str, payload: Mapping[str, Any]) -> str:
+        written.append((topic, payload["coin"]))
+        return f"{topic} of {payload['coin']}"
 
-    first, second = Event(1, "price", {}), Event(2, "price", {})
-    assert {events.text(first, write) for _ in range(50)} == {"1 at 100.0"}
-    assert events.text(second, write) == "2 at 100.0"
-    now[0] += TEXT_SECONDS  # to who comes back later its ages are others
-    assert events.text(first, write) == "1 at 101.0"
-    assert written == [1, 2, 1]
-
-
-def test_texts_of_long_ago_are_forgotten():
-    events = EventStream()
-    for number in range(1, 10 * TEXTS_KEPT):
-        events.text(Event(number, "price", {}), lambda event: str(event.id))
-    assert len(events._texts) == TEXTS_KEPT
+    events.write_with(write)
+    events.publish("price", {"coin": "BTC"})
+    assert written == []  # nobody listens
+    listeners = [events.listen(["price"]) for _ in range(50)]
+    events.publish("price", {"coin": "ETH"})
+    events.publish("trade", {"coin": "SOL"})
+    heard = [event.text for listener in listeners for event in drained(listener)]
+    assert heard == ["price of ETH"] * 50
+    assert written == [("price", "ETH")]
+    (first, second) = drained(events.listen(["price"], after_id=0))
+    assert (first.text, second.text) == (None, None)  # who comes later is told its age by then
