@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from domain import Interval, JsonSchema
 from errors import InvalidInput
 from strategies import registry
-from strategies.base import Strategy, parameter_errors
+from strategies.base import Strategy
+from validation_reasons import reasons_of, sentences_of
 
 AI_TRADER = "ai"
 AI_NAME = "Language model"
@@ -110,7 +111,9 @@ def read_params(params: Mapping[str, Any]) -> AiParams:
         return AiParams.model_validate(dict(params))
     except ValidationError as error:
         raise InvalidInput(
-            "The parameters of the AI trader do not fit.", fields=parameter_errors(error)
+            "The parameters of the AI trader do not fit.",
+            fields=sentences_of(error, "params"),
+            reasons=reasons_of(error, "params"),
         ) from error
 
 

@@ -42,12 +42,12 @@ Resolve = Callable[[str, int], list[str]]
 
 
 class AddressRefused(InvalidInput):
-    """An address that a provider may not have."""
+    """An address that a provider may not have; `reason` is the word for why."""
 
     code = "address_refused"
 
-    def __init__(self, why: str):
-        super().__init__(why, fields={"api_url": why})
+    def __init__(self, why: str, reason: str = code):
+        super().__init__(why, fields={"api_url": why}, reasons={"api_url": {"code": reason}})
 
 
 def resolved(host: str, port: int) -> list[str]:
@@ -92,7 +92,8 @@ class AddressRule:
         if _is_local(address):
             if not self.allow_local:
                 raise AddressRefused(
-                    f"{host} is on this computer or its network: LOCAL_PROVIDERS=on allows that."
+                    f"{host} is on this computer or its network: LOCAL_PROVIDERS=on allows that.",
+                    "address_local",
                 )
         elif not address.is_global:
             raise AddressRefused(f"{host} is a reserved address.")
@@ -245,19 +246,26 @@ def _split(url: str) -> SplitResult:
     if len(text) > LONGEST_ADDRESS:
         raise AddressRefused("The address is too long.")
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in text):
-        raise AddressRefused("The address has a character that no address has.")
+        raise AddressRefused("The address has a character that no address has.", "address_invalid")
     try:
         parts = urlsplit(text)
         host, port, user = parts.hostname, parts.port, parts.username
         httpx2.URL(text)
     except (ValueError, httpx2.InvalidURL) as error:
-        raise AddressRefused("That is no address.") from error
+        raise AddressRefused("That is no address.", "address_invalid") from error
     if parts.scheme not in DEFAULT_PORTS or not host or port == 0:
-        raise AddressRefused("An address begins with https:// or http:// and a host.")
+        raise AddressRefused(
+            "An address begins with https:// or http:// and a host.", "address_invalid"
+        )
     if user is not None or parts.password is not None:
-        raise AddressRefused("An address has no user or password in it: the key has its own field.")
+        raise AddressRefused(
+            "An address has no user or password in it: the key has its own field.",
+            "address_with_key",
+        )
     if parts.query or parts.fragment:
-        raise AddressRefused("An address has no ? or # part: it is the base of the API.")
+        raise AddressRefused(
+            "An address has no ? or # part: it is the base of the API.", "address_with_query"
+        )
     return parts
 
 

@@ -21,6 +21,8 @@ def check_candles(resolved: ResolvedBacktest, history: Mapping[str, KlineSeries]
                 f"There are no bars of {coin} in this range.",
                 code="no_data",
                 fields={"coins": f"{coin} has no bars in this range"},
+                values={"coin": coin},
+                reasons={"coins": {"code": "no_data", "values": {"coin": coin}}},
             )
         _check_gaps(resolved, coin, inside)
         _check_warmup(resolved, coin, len(series.between(0, resolved.start_ms)))
@@ -40,6 +42,8 @@ def _check_gaps(resolved: ResolvedBacktest, coin: str, inside: KlineSeries) -> N
             f"{resolved.max_missing_share:.1%} may be missing.",
             code="gaps",
             fields={"max_missing_share": f"{coin} lacks {share:.4f}"},
+            values={"coin": coin},
+            reasons={"max_missing_share": {"code": "gaps", "values": {"coin": coin}}},
         )
     if resolved.max_gap_bars is not None and longest > resolved.max_gap_bars:
         after = iso_utc(int(inside.open_time[int(missing.argmax())]) + length)
@@ -48,6 +52,8 @@ def _check_gaps(resolved: ResolvedBacktest, coin: str, inside: KlineSeries) -> N
             f"{resolved.max_gap_bars} may be missing.",
             code="gaps",
             fields={"max_gap_bars": f"{coin} lacks {longest}"},
+            values={"coin": coin},
+            reasons={"max_gap_bars": {"code": "gaps", "values": {"coin": coin}}},
         )
 
 
@@ -56,8 +62,11 @@ def _check_warmup(resolved: ResolvedBacktest, coin: str, before: int) -> None:
     asked = resolved.warmup_bars
     if asked is None or before >= asked:
         return
+    values = {"coin": coin, "before": before, "asked": asked}
     raise InvalidInput(
         f"{coin} has {before} bars before the start, where {asked} were asked for as warm-up.",
         code="warmup_missing",
         fields={"warmup_bars": f"{coin} has {before}"},
+        values=values,
+        reasons={"warmup_bars": {"code": "warmup_missing", "values": values}},
     )

@@ -150,7 +150,11 @@ class BacktestJobs:
             params = {**request.params, **script}
         symbols = pool if request.coins is None else request.coins
         if not symbols:
-            raise InvalidInput("This model's pool is empty.", fields={"coins": "none to trade"})
+            raise InvalidInput(
+                "This model's pool is empty.",
+                fields={"coins": "none to trade"},
+                reasons={"coins": {"code": "pool_empty"}},
+            )
         chosen = [coins.get(connection, symbol).symbol for symbol in symbols]
         return ResolvedBacktest.model_validate(
             terms
@@ -173,9 +177,11 @@ class BacktestJobs:
         """Of a run whose trader asks an LLM: whom, and how. Raises InvalidInput, NotFound."""
         if trader != AI_TRADER:
             if request.speaks_of_llms:
+                named = request.speaks_of_llms
                 raise InvalidInput(
                     "This trader asks no language model.",
-                    fields=dict.fromkeys(request.speaks_of_llms, "is for language models alone"),
+                    fields=dict.fromkeys(named, "is for language models alone"),
+                    reasons={name: {"code": "no_llm"} for name in named},
                 )
             return None
         provider_id, model_name, prompt = request.provider_id, request.model_name, request.prompt

@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 import ledger
 from ai_params import AI_TRADER
@@ -85,7 +86,7 @@ class BacktestTerms(BaseModel):
     @classmethod
     def _a_day_of_the_market(cls, day: date) -> date:
         if not FIRST_DAY <= day <= date(2100, 1, 1):
-            raise ValueError("must be a day between 2009 and 2100")
+            raise PydanticCustomError("day_out_of_range", "must be a day between 2009 and 2100")
         return day
 
     @field_validator("end_date")
@@ -93,7 +94,7 @@ class BacktestTerms(BaseModel):
     def _not_before_the_start(cls, day: date, known: ValidationInfo) -> date:
         start = known.data.get("start_date")
         if start is not None and day < start:
-            raise ValueError("must not be before start_date")
+            raise PydanticCustomError("end_before_start", "must not be before start_date")
         return day
 
 

@@ -451,5 +451,7 @@ def _bars_of_range(
             f"There are no bars of {coin} in this range.",
             code="no_data",
             fields={"coins": f"{coin} has no bars in this range"},
+            values={"coin": coin},
+            reasons={"coins": {"code": "no_data", "values": {"coin": coin}}},
         )
     return series.slice(0, int(end))

@@ -59,6 +59,7 @@ class DataJob:
     status: Status = "queued"
     progress: float = 0.0
     error: str | None = None
+    error_code: str | None = None
     finished_ms: int | None = None
     unwanted: threading.Event = field(default_factory=threading.Event)
 
@@ -105,7 +106,8 @@ class DataJobs:
         if bars > MOST_BARS:
             raise InvalidInput(
                 f"That is {bars:,} bars, more than {MOST_BARS:,}.", code="range_too_long",
-                fields={"start": "is too long ago"},
+                fields={"start": "is too long ago"}, values={"most": MOST_BARS},
+                reasons={"start": {"code": "range_too_long", "values": {"most": MOST_BARS}}},
             )  # fmt: skip
         names = ", ".join(coin.symbol for coin in coins)
 
@@ -136,7 +138,7 @@ class DataJobs:
         with self._lock:
             job = self._jobs.get(job_id)
         if job is None:
-            raise NotFound(f"There is no job {job_id}.")
+            raise NotFound(f"There is no job {job_id}.", code="unknown_job")
         if job.has_ended:
             raise Conflict("This job has ended already.", code="job_ended")
         job.unwanted.set()
@@ -187,7 +189,7 @@ class DataJobs:
         except JobCancelled:
             job.status = "cancelled"
         except TradingSystemError as error:
-            job.status, job.error = "failed", error.message
+            job.status, job.error, job.error_code = "failed", error.message, error.code
         except Exception as error:  # the edge: whatever went wrong must stand with the job
             log.exception("job %s failed", job.id)
             job.status, job.error = "failed", f"{type(error).__name__}: {error}"

@@ -3,11 +3,22 @@
 An error is raised where something is known to be wrong and caught where something can be
 done about it: at the edges (routes, commands, the trading loop). Routes turn any of these
 into ``{"error": message, "code": code, "fields": {...}}`` with `http_status`.
+
+Pages word an error in their reader's language by its code and its `values`: what the sentence
+speaks of, by name, as JSON. `reasons` are the same of each of `fields`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+
+class Reason(TypedDict):
+    """Why a field is refused, for a page that has words for the code."""
+
+    code: str
+    values: NotRequired[Mapping[str, Any]]
 
 
 class TradingSystemError(Exception):
@@ -17,11 +28,19 @@ class TradingSystemError(Exception):
     http_status = 500
 
     def __init__(
-        self, message: str, *, code: str | None = None, fields: Mapping[str, str] | None = None
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
+        reasons: Mapping[str, Reason] | None = None,
     ):
         super().__init__(message)
         self.message = message
         self.fields = dict(fields or {})
+        self.values = dict(values or {})
+        self.reasons = dict(reasons or {})
         if code is not None:
             self.code = code
 

@@ -101,7 +101,9 @@ class KlineFilling:
             return None
         if (stop - first) // interval.milliseconds > MOST_BARS_A_REQUEST:
             raise InvalidInput(
-                f"That is more than {MOST_BARS_A_REQUEST:,} bars.", code="range_too_long"
+                f"That is more than {MOST_BARS_A_REQUEST:,} bars.",
+                code="range_too_long",
+                values={"most": MOST_BARS_A_REQUEST},
             )
         if not self._store.missing(coin, name, interval, first, stop):
             return None

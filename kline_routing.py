@@ -294,4 +294,6 @@ class KlineRouting:
 
 def not_listed(coin: Coin) -> NotFound:
     """The error for a coin that no exchange has a symbol of."""
-    return NotFound(f"No exchange lists {coin.symbol}.", code="not_listed")
+    return NotFound(
+        f"No exchange lists {coin.symbol}.", code="not_listed", values={"coin": coin.symbol}
+    )

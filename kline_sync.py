@@ -42,7 +42,9 @@ class KlineSync:
         bars = -((interval.ceil(start_ms) - end_ms) // interval.milliseconds)
         if bars < 1:
             raise InvalidInput(
-                "No bar opened and closed in that time.", fields={"start": "is too late"}
+                "No bar opened and closed in that time.",
+                fields={"start": "is too late"},
+                reasons={"start": {"code": "no_closed_bar"}},
             )
         return bars
 

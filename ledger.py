@@ -284,6 +284,7 @@ def _post_open(account: Account, fill: Fill) -> tuple[Account, Entry]:
         raise OrderRefused(
             f"Opening this takes {needed:.2f} of margin and fee; cash is {account.cash:.2f}.",
             code="insufficient_cash",
+            values={"needed": float(needed), "cash": float(account.cash)},
         )
     position = _opened(fill, cost, margin) if held is None else _added(held, fill, cost, margin)
     after = Account(

@@ -106,6 +106,12 @@ def resolve_terms(
         raise InvalidInput(
             f"A run of {interval} bars cannot show {', '.join(finer)}: it has no such candles.",
             fields={"params": "other_intervals must be whole multiples of the run's interval"},
+            reasons={
+                "params": {
+                    "code": "interval_too_fine",
+                    "values": {"interval": interval, "finer": finer},
+                }
+            },
         )
     provider = providers.get(connection, asked["provider_id"])
     name = asked["model_name"]
@@ -115,6 +121,7 @@ def resolve_terms(
             raise InvalidInput(
                 f"The prices of {name} are not known, so that a cap in money cannot be held.",
                 fields={"max_cost": "needs the model's prices; max_calls does not"},
+                reasons={"max_cost": {"code": "prices_unknown"}},
             )
     known = {symbol: coin_rows.find(connection, symbol) for symbol in symbols}
     cutoff = provider.knowledge_cutoffs.get(name)

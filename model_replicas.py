@@ -28,13 +28,18 @@ def set_replicas(
     """
     if not 1 <= replicas <= MOST_REPLICAS:
         why = f"1 to {MOST_REPLICAS}"
-        raise InvalidInput(f"A model has {why} accounts.", fields={"replicas": why})
+        raise InvalidInput(
+            f"A model has {why} accounts.",
+            fields={"replicas": why},
+            reasons={"replicas": {"code": "too_many_replicas", "values": {"most": MOST_REPLICAS}}},
+        )
     with database.transaction() as connection:
         first, *others = models.with_replicas(connection, model_id)
         if first.replica_of is not None:
             raise InvalidInput(
                 f"{first.name!r} is a replica itself.",
                 fields={"replicas": "of the first one alone"},
+                reasons={"replicas": {"code": "is_replica"}},
             )
         for other in others:
             if other.replica_number > replicas:

@@ -34,6 +34,7 @@ class TestResult:
     model: str
     latency_ms: int
     error: str | None = None
+    error_code: str | None = None
 
 
 def list_models(provider: LLMProvider, addresses: AddressRule) -> list[str]:
@@ -50,14 +51,14 @@ def try_model(provider: LLMProvider, addresses: AddressRule, model: str) -> Test
     """Ask one of its models for a word. Raises AddressRefused."""
     body: dict[str, Any] = {"model": model, "messages": TINY_QUESTION}
     started = time.monotonic()
-    error = None
+    error = code = None
     try:
         answer = _ask_briefly(provider, addresses, body)
         if not _has_choice(answer):
-            error = "The answer holds no completion."
+            error, code = "The answer holds no completion.", "llm_empty_choice"
     except SourceError as failed:
-        error = failed.message
-    return TestResult(model, round((time.monotonic() - started) * 1000), error)
+        error, code = failed.message, failed.code
+    return TestResult(model, round((time.monotonic() - started) * 1000), error, code)
 
 
 def _ask_briefly(provider: LLMProvider, addresses: AddressRule, body: Mapping[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from errors import InvalidInput
 from ledger import ONE
+from validation_reasons import reasons_of, sentences_of
 
 HUNDRED = Decimal(100)
 
@@ -113,7 +114,11 @@ def risk_terms(risk: str | Mapping[str, Any]) -> RiskTerms:
             return RiskTerms.model_validate_json(risk)
         return RiskTerms.model_validate({"profile": risk})
     except ValidationError as error:
-        raise InvalidInput("The risk settings do not fit.", fields=_errors(error)) from error
+        raise InvalidInput(
+            "The risk settings do not fit.",
+            fields=sentences_of(error, "risk"),
+            reasons=reasons_of(error, "risk"),
+        ) from error
 
 
 def limits_of(risk: str | Mapping[str, Any]) -> RiskProfile | None:
@@ -135,10 +140,3 @@ def risk_words(risk: str | Mapping[str, Any]) -> str | dict[str, Any]:
         return terms.profile.value
     numbers = {k: float(v) if isinstance(v, Decimal) else v for k, v in own.items()}
     return {"profile": terms.profile.value, **numbers}
-
-
-def _errors(error: ValidationError) -> dict[str, str]:
-    return {
-        ".".join(str(part) for part in ("risk", *item["loc"])): item["msg"]
-        for item in error.errors(include_url=False, include_context=False)
-    }

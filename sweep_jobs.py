@@ -76,6 +76,7 @@ class SweepJobs:
             raise InvalidInput(
                 f"That is {runs:,} backtests, more than {MOST_RUNS:,}.",
                 code="too_many_combinations", fields={"ranges": "too many values"},
+                values={"most": MOST_RUNS},
             )  # fmt: skip
         with self._database.transaction() as connection:
             sweep_id = sweeps.add(

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from backtest_request import BacktestRequest, ResolvedBacktest
 from domain import JsonSchema
@@ -46,11 +47,11 @@ class ParameterRange(BaseModel):
     def _one_way(self) -> ParameterRange:
         bounds = (self.low, self.high)
         if self.values is not None and any(part is not None for part in (*bounds, self.step)):
-            raise ValueError("takes values, or low, high and step")
+            raise PydanticCustomError("half_a_range", "takes values, or low, high and step")
         if (self.low is None) != (self.high is None) or (self.step and self.low is None):
-            raise ValueError("needs both low and high")
+            raise PydanticCustomError("half_a_range", "needs both low and high")
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError("low must not be above high")
+            raise PydanticCustomError("low_above_high", "low must not be above high")
         return self
 
 
@@ -81,7 +82,7 @@ class SearchTerms(BaseModel):
     @model_validator(mode="after")
     def _both_windows(self) -> SearchTerms:
         if (self.fit_days is None) != (self.score_days is None):
-            raise ValueError("fit_days and score_days belong together")
+            raise PydanticCustomError("half_a_window", "fit_days and score_days belong together")
         return self
 
 
@@ -134,7 +135,9 @@ def combinations(sweep: ResolvedSweep) -> tuple[list[Combination], int]:
             refusal = error
     if not usable:
         assert refusal is not None  # a grid has at least one, and it was refused
-        raise InvalidInput("No combination of these values fits.", fields=refusal.fields)
+        raise InvalidInput(
+            "No combination of these values fits.", fields=refusal.fields, reasons=refusal.reasons
+        )
     return usable, len(wanted) - len(usable)
 
 
@@ -144,6 +147,7 @@ def _grid(axes: Mapping[str, Sequence[Any]]) -> list[Combination]:
         raise InvalidInput(
             f"That is {count:,} combinations, more than {MOST_COMBINATIONS:,}.",
             code="too_many_combinations", fields={"ranges": "too many values"},
+            values={"most": MOST_COMBINATIONS},
         )  # fmt: skip
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
@@ -170,6 +174,12 @@ def with_combination(run: ResolvedBacktest, combination: Combination) -> Resolve
                 raise InvalidInput(
                     f"{name} must be from 0 to {TERM_AXES[name]}.",
                     fields={f"ranges.{name}": f"must be from 0 to {TERM_AXES[name]}"},
+                    reasons={
+                        f"ranges.{name}": {
+                            "code": "out_of_range",
+                            "values": {"least": 0, "most": TERM_AXES[name]},
+                        }
+                    },
                 )
             terms[name] = Decimal(repr(value))
         elif name not in EXIT_AXES or run.trader != "scripted":
@@ -271,6 +281,7 @@ def windows(sweep: ResolvedSweep) -> list[Window]:
         raise InvalidInput(
             "The range is too short for these windows.",
             fields={"fit_days": "leaves no day of the range to score on"},
+            reasons={"fit_days": {"code": "windows_too_long"}},
         )
     return found
 

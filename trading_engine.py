@@ -237,7 +237,9 @@ class TradingEngine:
             wanted, self.model.interval, trader.history_bars, other_intervals(trader)
         )
         if not market:
-            raise SourceUnavailable("No coin of the pool has a price and up-to-date candles.")
+            raise SourceUnavailable(
+                "No coin of the pool has a price and up-to-date candles.", code="nothing_to_trade"
+            )
         return market
 
     def _ask(

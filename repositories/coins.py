@@ -97,7 +97,9 @@ def get(connection: sqlite3.Connection, symbol: str) -> Coin:
     """The coin with this symbol. Raises NotFound (unknown_coin)."""
     coin = find(connection, symbol)
     if coin is None:
-        raise NotFound(f"There is no coin {symbol!r}.", code="unknown_coin")
+        raise NotFound(
+            f"There is no coin {symbol!r}.", code="unknown_coin", values={"coin": symbol}
+        )
     return coin
 
 
@@ -105,7 +107,11 @@ def get_by_id(connection: sqlite3.Connection, coin_id: int) -> Coin:
     """The coin with this id. Raises NotFound (unknown_coin)."""
     row = connection.execute(f"SELECT {COLUMNS} FROM coins c WHERE c.id = ?", (coin_id,)).fetchone()
     if row is None:
-        raise NotFound(f"There is no coin with the id {coin_id}.", code="unknown_coin")
+        raise NotFound(
+            f"There is no coin with the id {coin_id}.",
+            code="unknown_coin",
+            values={"coin": coin_id},
+        )
     return coin_of(row)
 
 
@@ -138,7 +144,7 @@ def add(connection: sqlite3.Connection, fields: Mapping[str, Any], now_ms: int) 
     known = find(connection, fields["symbol"])
     if known is not None:
         if known.is_active:
-            raise Conflict(f"There is a coin {known.symbol} already.", code="symbol_taken")
+            raise _symbol_taken(known.symbol)
         change(connection, known.id, {**fields, "is_active": True}, now_ms)
         return known.id, True
     named = [name for name in FIELDS if name in fields]
@@ -163,9 +169,13 @@ def change(
             (*(changes[name] for name in named), now_ms, coin_id),
         )
     except sqlite3.IntegrityError as error:
-        raise Conflict(
-            f"There is a coin {changes['symbol']} already.", code="symbol_taken"
-        ) from error
+        raise _symbol_taken(changes["symbol"]) from error
+
+
+def _symbol_taken(symbol: str) -> Conflict:
+    return Conflict(
+        f"There is a coin {symbol} already.", code="symbol_taken", values={"coin": symbol}
+    )
 
 
 def set_ranks(connection: sqlite3.Connection, ranks: Mapping[int, int], now_ms: int) -> None:

@@ -103,4 +103,6 @@ def follow_ranks(connection: sqlite3.Connection) -> None:
 
 
 def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is a group named {name!r} already.", code="name_taken")
+    return Conflict(
+        f"There is a group named {name!r} already.", code="name_taken", values={"name": name}
+    )

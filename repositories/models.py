@@ -150,7 +150,11 @@ def provider_names(connection: sqlite3.Connection) -> dict[int, str]:
 def _name_taken(model: TradingModel, error: sqlite3.IntegrityError) -> Exception:
     """UNIQUE on the name is the clash that a caller can cause; anything else is our mistake."""
     if "UNIQUE" in str(error):
-        return Conflict(f"There is a model named {model.name!r} already.", code="name_taken")
+        return Conflict(
+            f"There is a model named {model.name!r} already.",
+            code="name_taken",
+            values={"name": model.name},
+        )
     if "FOREIGN KEY" in str(error):
         return NotFound(f"There is no provider {model.provider_id}.", code="unknown_provider")
     return error

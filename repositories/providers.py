@@ -106,6 +106,7 @@ def delete(connection: sqlite3.Connection, provider_id: int) -> None:
         raise Conflict(
             f"It is used by {', '.join(users)}: give those another provider or archive them first.",
             code="provider_in_use",
+            values={"users": users},
         )
     connection.execute("UPDATE models SET provider_id = NULL WHERE provider_id = ?", (provider_id,))
     connection.execute("DELETE FROM providers WHERE id = ?", (provider_id,))

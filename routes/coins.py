@@ -146,6 +146,7 @@ class SourceCheck(BaseModel):
     symbol: str | None
     price: float | None
     error: str | None
+    code: str | None = Field(description="The same as a stable word")
 
 
 class CoinCheck(RootModel[dict[str, SourceCheck]]):
@@ -360,11 +361,12 @@ def _answers(rows: list[Coin]) -> list[dict[str, Any]]:
 
 
 def _check(answer: Ticker | SourceError | None, symbol: str | None) -> dict[str, Any]:
-    shown: dict[str, Any] = {"ok": False, "symbol": symbol, "price": None, "error": None}
+    shown: dict[str, Any] = {"ok": False, "symbol": symbol, "price": None}
     if isinstance(answer, Ticker):
-        return shown | {"ok": True, "price": float(answer.price)}
-    error = "It has no symbol on this source." if answer is None else answer.message
-    return shown | {"error": error}
+        return shown | {"ok": True, "price": float(answer.price), "error": None, "code": None}
+    if answer is None:
+        return shown | {"error": "It has no symbol on this source.", "code": "no_symbol"}
+    return shown | {"error": answer.message, "code": answer.code}
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

@@ -106,6 +106,7 @@ class JobAnswer(BaseModel):
     progress: float = Field(description="0 to 1")
     detail: str
     error: str | None
+    code: str | None = Field(description="Why it failed, as a stable word")
     created_at: str
     finished_at: str | None
 
@@ -142,10 +143,18 @@ def sync(body: NewSync) -> tuple[dict[str, Any], int]:
     """Fetch what is missing of a range, in the background."""
     app = services()
     if not _names(body.coins):
-        raise InvalidInput("No coin is named.", fields={"coins": "name at least one"})
+        raise InvalidInput(
+            "No coin is named.",
+            fields={"coins": "name at least one"},
+            reasons={"coins": {"code": "missing"}},
+        )
     end_ms = app.clock.now_ms() if body.end is None else body.end
     if end_ms <= body.start:
-        raise InvalidInput("end must be after start.", fields={"end": "must be after start"})
+        raise InvalidInput(
+            "end must be after start.",
+            fields={"end": "must be after start"},
+            reasons={"end": {"code": "end_before_start"}},
+        )
     job = app.data_jobs.sync(_named(body.coins), body.interval, body.start, end_ms)
     return {"id": job.id, "message": f"{job.detail} will be fetched."}, 202
 
@@ -154,7 +163,11 @@ def sync(body: NewSync) -> tuple[dict[str, Any], int]:
 def import_klines(form: Upload) -> tuple[dict[str, Any], int]:
     """Take candles from a file, in the background."""
     if not isinstance(form.file, Uploaded):  # a text of that name
-        raise InvalidInput("The file is missing.", fields={"file": "must be a file"})
+        raise InvalidInput(
+            "The file is missing.",
+            fields={"file": "must be a file"},
+            reasons={"file": {"code": "missing"}},
+        )
     name = form.file.filename or ""
     check_name(name)
     folder = Path(tempfile.mkdtemp(prefix="klines-"))

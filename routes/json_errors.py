@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, jsonify, redirect, render_template, request, url_for
@@ -14,7 +15,8 @@ from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
-from errors import TradingSystemError, Unauthorized
+from errors import Reason, TradingSystemError, Unauthorized
+from validation_reasons import reasons_of, sentences_of
 
 API_PAGE = "pages.api_docs"  # the one page below /api/
 
@@ -26,12 +28,23 @@ _CODES = {
 }  # fmt: skip
 
 
+class ReasonAnswer(BaseModel):
+    """Why a field was refused, in words for programs."""
+
+    code: str
+    values: dict[str, Any] = Field({}, description="What the reason speaks of")
+
+
 class ErrorAnswer(BaseModel):
     """What every failed request answers."""
 
     error: str = Field(description="A sentence for a person")
     code: str = Field(description="A stable word for a program")
+    values: dict[str, Any] | None = Field(None, description="What the sentence speaks of")
     fields: dict[str, str] | None = Field(None, description="Why each named field was refused")
+    reasons: dict[str, ReasonAnswer] | None = Field(
+        None, description="The same of those fields for which there is a code"
+    )
 
 
 # What every route of the API may answer besides its own.
@@ -95,12 +108,17 @@ def handle_errors(app: Flask) -> None:
 
 
 def error_answer(
-    status: int, message: str, code: str, fields: dict[str, str] | None = None
+    status: int,
+    message: str,
+    code: str,
+    fields: Mapping[str, str] | None = None,
+    *,
+    values: Mapping[str, Any] | None = None,
+    reasons: Mapping[str, Reason] | None = None,
 ) -> Response:
-    """The JSON answer of an error."""
-    body: dict[str, Any] = {"error": message, "code": code}
-    if fields:
-        body["fields"] = fields
+    """The JSON answer of an error; what is empty is left out."""
+    more = {"values": values, "fields": fields, "reasons": reasons}
+    body = {"error": message, "code": code} | {name: said for name, said in more.items() if said}
     response = jsonify(body)
     response.status_code = status
     return response
@@ -108,15 +126,14 @@ def error_answer(
 
 def validation_answer(error: ValidationError) -> Response:
     """400 with what is wrong with which field."""
-    fields: dict[str, str] = {}
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(str(part) for part in item["loc"]) or "body"
-        fields.setdefault(name, item["msg"].removeprefix("Value error, "))
+    fields = sentences_of(error)
     if fields.keys() == {"body"} and "valid dictionary" in fields["body"]:
         message = "The body must be a JSON object, sent as application/json."
         return error_answer(400, message, "invalid_input", {"body": message})
     named = ", ".join(f"{name}: {why}" for name, why in list(fields.items())[:3])
-    return error_answer(400, f"That cannot be taken: {named}.", "invalid_input", fields)
+    return error_answer(
+        400, f"That cannot be taken: {named}.", "invalid_input", fields, reasons=reasons_of(error)
+    )
 
 
 def _system_error(error: TradingSystemError) -> BaseResponse | tuple[str, int]:
@@ -129,8 +146,15 @@ def _system_error(error: TradingSystemError) -> BaseResponse | tuple[str, int]:
         return render_template("error.html", status=error.http_status, message=error.message), (
             error.http_status
         )
-    fields = error.fields if error.http_status == 400 else None
-    response = error_answer(error.http_status, error.message, error.code, fields)
+    is_of_fields = error.http_status == 400
+    response = error_answer(
+        error.http_status,
+        error.message,
+        error.code,
+        error.fields if is_of_fields else None,
+        values=error.values,
+        reasons=error.reasons if is_of_fields else None,
+    )
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(retry_after))

@@ -158,7 +158,11 @@ def get_klines(path: SymbolPath, query: KlinesQuery) -> Response:
     """Candles, ascending. The headers say whose they are and whether they may lack the newest."""
     app = services()
     if query.start is not None and query.end is not None and query.end <= query.start:
-        raise InvalidInput("end must be after start.", fields={"end": "must be after start"})
+        raise InvalidInput(
+            "end must be after start.",
+            fields={"end": "must be after start"},
+            reasons={"end": {"code": "end_before_start"}},
+        )
     wanted = [] if query.indicators is None else wanted_indicators(query.indicators)
     answer = app.data_aggregator.get_klines(
         path.symbol,

@@ -177,7 +177,11 @@ def _member(connection: Connection, path: PoolCoinPath) -> tuple[TradingModel, C
     model = models.get_current(connection, path.model_id)
     coin = coins.get_by_id(connection, path.coin_id)
     if all(member.coin.id != coin.id for member in pools.members(connection, path.model_id)):
-        raise NotFound(f"{coin.symbol} is not in this pool.", code="not_in_pool")
+        raise NotFound(
+            f"{coin.symbol} is not in this pool.",
+            code="not_in_pool",
+            values={"coin": coin.symbol},
+        )
     return model, coin
 
 

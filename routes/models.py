@@ -331,7 +331,9 @@ def chosen_coins(symbols: Sequence[str]) -> list[Coin]:
     unknown = [symbol for symbol, coin in found.items() if coin is None]
     if unknown:
         named = ", ".join(repr(symbol) for symbol in unknown[:5])
-        raise NotFound(f"There is no coin {named}.", code="unknown_coin")
+        raise NotFound(
+            f"There is no coin {named}.", code="unknown_coin", values={"coin": unknown[:5]}
+        )
     return [coin for coin in found.values() if coin is not None]
 
 

@@ -176,6 +176,7 @@ class TestAnswer(BaseModel):
     latency_ms: int
     model: str
     error: str | None = None
+    code: str | None = Field(None, description="Why, as a stable word")
 
 
 @blueprint.get("/providers", responses={200: Providers})
@@ -252,6 +253,7 @@ def test_provider(path: ProviderPath, body: TestQuestion) -> Response:
     answer = {"ok": result.error is None, "latency_ms": result.latency_ms, "model": result.model}
     if result.error is not None:
         answer["error"] = app.redactor.redact(result.error)
+        answer["code"] = result.error_code
     return jsonify(answer)
 
 
@@ -294,7 +296,9 @@ def _changes(provider: Provider, body: ProviderChanges) -> dict[str, Any]:
         moved = not same_origin(named["api_url"], provider.api_url)
         if moved and provider.sealed_key and "api_key" not in named:
             why = "Enter the key again: the stored one was given for another host."
-            raise InvalidInput(why, fields={"api_key": why})
+            raise InvalidInput(
+                why, fields={"api_key": why}, reasons={"api_key": {"code": "key_of_another_host"}}
+            )
     if "api_key" in named:
         key = named.pop("api_key")
         named["sealed_key"] = app.secrets.seal(key) if key else None

@@ -204,6 +204,7 @@ def data_job(job: DataJob) -> dict[str, Any]:
         "progress": round(job.progress, 4),
         "detail": job.detail,
         "error": job.error,
+        "code": job.error_code,
         "created_at": iso_utc(job.created_ms),
         "finished_at": time(job.finished_ms),
     }

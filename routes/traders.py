@@ -67,9 +67,17 @@ def check_trader(model: TradingModel, pool: Sequence[Coin]) -> None:
         return
     read_params(model.params)
     if model.provider_id is None:
-        raise InvalidInput("Choose a provider.", fields={"provider_id": "Choose a provider."})
+        raise InvalidInput(
+            "Choose a provider.",
+            fields={"provider_id": "Choose a provider."},
+            reasons={"provider_id": {"code": "missing"}},
+        )
     if not model.model_name:
-        raise InvalidInput("Name a model.", fields={"model_name": "Name one of its models."})
+        raise InvalidInput(
+            "Name a model.",
+            fields={"model_name": "Name one of its models."},
+            reasons={"model_name": {"code": "missing"}},
+        )
     providers.get(services().database.connection, model.provider_id)
 
 

@@ -30,6 +30,7 @@ from domain import (
 )
 from errors import InvalidInput
 from ledger import EXACT
+from validation_reasons import reasons_of, sentences_of
 
 
 class StrategyParams(BaseModel):
@@ -98,7 +99,9 @@ class RuleTrader:
             self.params = self.Params.model_validate(dict(params or {}))
         except ValidationError as error:
             raise InvalidInput(
-                f"The parameters of {self.key} do not fit.", fields=parameter_errors(error)
+                f"The parameters of {self.key} do not fit.",
+                fields=sentences_of(error, "params"),
+                reasons=reasons_of(error, "params"),
             ) from error
         self.coins = tuple(coins)
         self._entries: dict[Side, Decision] = {}
@@ -202,13 +205,3 @@ def is_due(klines: KlineSeries, bars: int, previous_time_ms: int | None) -> bool
 
 def _closed_at_ms(klines: KlineSeries, bar: int) -> int:
     return int(klines.open_time[bar]) + klines.interval.milliseconds
-
-
-def parameter_errors(error: ValidationError) -> dict[str, str]:
-    """What is wrong with which parameter, keyed `params.<name>`."""
-    return {
-        ".".join(str(part) for part in ("params", *item["loc"])): item["msg"].removeprefix(
-            "Value error, "
-        )
-        for item in error.errors(include_url=False, include_context=False)
-    }

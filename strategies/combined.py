@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain import BoolArray, KlineSeries, Side
 from strategies.base import PositionParams, Signals, Strategy
@@ -35,7 +36,9 @@ class CombinedParams(PositionParams):
     @model_validator(mode="after")
     def _enough_voters(self) -> CombinedParams:
         if self.votes > len(self.voters()):
-            raise ValueError("votes must not be more than there are strategies with a vote")
+            raise PydanticCustomError(
+                "too_many_votes", "votes must not be more than there are strategies with a vote"
+            )
         return self
 
     def voters(self) -> list[type[Strategy]]:

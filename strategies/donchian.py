@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain import FloatArray, KlineSeries
 from indicators import highest, lowest
@@ -27,7 +28,7 @@ class DonchianParams(PositionParams):
     @model_validator(mode="after")
     def _exit_is_no_longer(self) -> DonchianParams:
         if self.exit > self.entry:
-            raise ValueError("exit must not be larger than entry")
+            raise PydanticCustomError("exit_above_entry", "exit must not be larger than entry")
         return self
 
 

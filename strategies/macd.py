@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain import KlineSeries
 from indicators import SPANS_TO_FORGET, macd
@@ -24,7 +25,7 @@ class MacdParams(PositionParams):
     @model_validator(mode="after")
     def _fast_is_faster(self) -> MacdParams:
         if self.fast >= self.slow:
-            raise ValueError("fast must be smaller than slow")
+            raise PydanticCustomError("fast_not_below_slow", "fast must be smaller than slow")
         return self
 
 

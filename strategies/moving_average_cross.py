@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain import KlineSeries
 from indicators import SPANS_TO_FORGET, exponential_moving_average, simple_moving_average
@@ -23,7 +24,7 @@ class MovingAverageCrossParams(PositionParams):
     @model_validator(mode="after")
     def _fast_is_faster(self) -> MovingAverageCrossParams:
         if self.fast >= self.slow:
-            raise ValueError("fast must be smaller than slow")
+            raise PydanticCustomError("fast_not_below_slow", "fast must be smaller than slow")
         return self
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain import KlineSeries
 from indicators import WILDER_LENGTHS_TO_FORGET, relative_strength_index
@@ -24,7 +25,9 @@ class RsiParams(PositionParams):
     @model_validator(mode="after")
     def _levels_in_order(self) -> RsiParams:
         if self.oversold >= self.overbought:
-            raise ValueError("oversold must be smaller than overbought")
+            raise PydanticCustomError(
+                "oversold_not_below_overbought", "oversold must be smaller than overbought"
+            )
         return self
 
 

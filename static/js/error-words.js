@@ -140,6 +140,14 @@ const REASONS = {
   date_parsing: () => t('This must be a date.'),
   date_type: () => t('This must be a date.'),
   extra_forbidden: () => t('This is not known here.'),
+  day_out_of_range: () => t('This must be a day between 2009 and 2100.'),
+  fast_not_below_slow: () => t('Fast must be smaller than slow.'),
+  oversold_not_below_overbought: () => t('Oversold must be smaller than overbought.'),
+  exit_above_entry: () => t('Exit must not be larger than entry.'),
+  too_many_votes: () => t('There are fewer strategies with a vote.'),
+  half_a_range: () => t('This takes values, or low, high and step.'),
+  low_above_high: () => t('Low must not be above high.'),
+  half_a_window: () => t('Days to fit and days to score belong together.'),
   key_of_another_host: () => t('Enter the key again: the stored one was given for another host.'),
 };
 
