@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,7 @@ def _access() -> Iterator[OwnerAccess]:
 def set_password(password_stdin: bool) -> None:
     """Set the password that pages and API ask for from then on; every browser is signed out."""
     if password_stdin:
-        password = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        password = sys.stdin.readline().rstrip("\r\n")
     else:
         words = f"Password (at least {SHORTEST} characters)"
         password = click.prompt(words, hide_input=True, confirmation_prompt=True)

@@ -147,7 +147,7 @@ def build_services(config: Config, clock: Clock) -> Services:
         database,
         secrets,
         session_days=config.SESSION_DAYS,
-        open_to_all=not config.others_can_reach,
+        open_here=not config.others_can_reach,
         on_secret=redactor.learn,
         wall_clock=SystemClock(),
         steady_clock=SteadyClock(),

@@ -57,8 +57,8 @@ class NewToken:
 class OwnerAccess:
     """Knows who may call.
 
-    `open_to_all` says whether without a password everybody who gets here is the owner: on the
-    loopback. `on_secret` is told every new token. `wall_clock` stamps, `steady_clock` counts the
+    `open_here` says whether without a password whoever sits at this computer is the owner.
+    `on_secret` is told every new token. `wall_clock` stamps, `steady_clock` counts the
     waits between attempts.
     """
 
@@ -68,7 +68,7 @@ class OwnerAccess:
         secret_box: SecretBox,
         *,
         session_days: int,
-        open_to_all: bool,
+        open_here: bool,
         on_secret: Callable[[str], object],
         wall_clock: Clock,
         steady_clock: Clock,
@@ -78,7 +78,7 @@ class OwnerAccess:
         self._on_secret = on_secret
         self._clock = wall_clock
         self._session_ms = session_days * DAY_MS
-        self._open_to_all = open_to_all
+        self._open_here = open_here
         self._attempts = SignInAttempts(steady_clock)
         self._hashing = threading.BoundedSemaphore(HASHED_AT_ONCE)
 
@@ -162,7 +162,7 @@ class OwnerAccess:
     def owner_at(self, sign_in: str | None) -> Caller | None:
         """The owner at a browser, known by its sign-in; None where it is nobody's that is known."""
         if not self.password_is_set():
-            return Caller(Scope.ADMIN) if self._open_to_all else None
+            return Caller(Scope.ADMIN) if self._open_here else None
         now_ms = self._clock.now_ms()
         if sign_in and access.is_signed_in(self._database.connection, hash_of(sign_in), now_ms):
             return Caller(Scope.ADMIN, sign_in=sign_in)

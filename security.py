@@ -8,6 +8,7 @@ browser that writes prove that one of our pages asked it to?
 from __future__ import annotations
 
 import hmac
+import ipaddress
 
 from flask import Flask, Request, Response, g, request, session
 
@@ -109,7 +110,10 @@ def known_caller(asked: Request, access: OwnerAccess) -> Caller | None:
     kind, _, token = asked.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return access.script_with(token.strip())
-    return access.owner_at(session.get(SIGN_IN))
+    caller = access.owner_at(session.get(SIGN_IN))
+    if caller is not None and caller.sign_in is None and not _is_loopback(caller_address()):
+        return None  # without a password the owner is whoever sits here, wherever it listens
+    return caller
 
 
 def check_caller(asked: Request, caller: Caller | None) -> None:
@@ -142,6 +146,13 @@ def check_proof(asked: Request) -> None:
             "`flask token create`.",
             code="csrf_missing",
         )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _rule(asked: Request) -> str | None:

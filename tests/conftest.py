@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import real_klines as candles
 from addresses import NOWHERE, sources_at
+from argon2 import PasswordHasher
 from flask import Flask
 from page_client import PageClient
 from scripted_venue import ScriptedVenue
 
+import passwords
 from app import create_app
 from clock import ManualClock
 from config import Config
@@ -56,6 +58,15 @@ def app_config(tmp_path: Path) -> Config:
         SOURCE_TIMEOUT_SECONDS=2.0,
         TRADING_LOOP="off",
     )
+
+
+@pytest.fixture(scope="module")
+def quick_hashes() -> Iterator[PasswordHasher]:
+    """Passwords are hashed with as little work as there can be; what hashes them in earnest."""
+    in_earnest = passwords._hasher
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))
+        yield in_earnest
 
 
 @pytest.fixture
