@@ -1,7 +1,9 @@
 """The Chinese catalogue: every string of the sources is there, translated, with its placeholders."""
 
+import ast
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,10 @@ CATALOGUE = ROOT / "translations" / "zh" / "LC_MESSAGES" / "messages.po"
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 #: A literal given to `t(…)` in a module, as an extraction of our own to check Babel's by.
 LITERAL = re.compile(r"""\bt\(\s*'((?:[^'\\]|\\.)+)'|\bt\(\s*"((?:[^"\\]|\\.)+)\"""")
+#: What a template says otherwise than between tags.
+SAYING = re.compile(r'\b(?:aria-label|aria-description|title|placeholder|alt)="([^"]*)"')
+#: Codes of errors that only commands raise, which speak English.
+OF_COMMANDS = {"database_in_use", "lease_held", "migration_error", "port_taken"}
 #: Words that are the same in both languages.
 SAME_IN_CHINESE = {"UTC"}
 
@@ -82,6 +88,44 @@ def test_no_text_of_a_template_is_outside_of_the_translation():
             words = " ".join(text.split())
             if re.search(r"[A-Za-z]{2}", words) and not words.startswith("https://"):
                 assert words in allowed, template.name
+
+
+def test_no_attribute_of_a_template_is_outside_of_the_translation():
+    for template in (ROOT / "templates").glob("*.html"):
+        markup = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", template.read_text("utf-8"), flags=re.S)
+        for said in SAYING.findall(markup):
+            assert not re.search(r"[A-Za-z]{2}", said), template.name
+
+
+def error_codes(source: str) -> Iterator[str]:
+    """The literal codes of errors and of reasons in a module."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.keyword(arg="code", value=ast.Constant(value=str(code))):
+                yield code
+            case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
+                yield code
+            case ast.Call(
+                func=ast.Name(id="PydanticCustomError"), args=[ast.Constant(value=str(code)), *_]
+            ):
+                yield code
+            case ast.Dict(
+                keys=[ast.Constant(value="code"), *_], values=[ast.Constant(value=str(code)), *_]
+            ):
+                yield code
+
+
+def test_every_code_of_an_error_has_words():
+    modules = [ROOT / "static" / "js" / name for name in ("error-words.js", "words.js")]
+    worded = {
+        code
+        for module in modules
+        for code in re.findall(r"^  (\w+): ", module.read_text("utf-8"), re.M)
+    }
+    for folder in (ROOT, ROOT / "routes", ROOT / "repositories", ROOT / "strategies"):
+        for module in folder.glob("*.py"):
+            codes = set(error_codes(module.read_text("utf-8")))
+            assert codes - worded - OF_COMMANDS == set(), module.name
 
 
 def test_what_a_trader_says_of_itself_is_translated(catalogue):

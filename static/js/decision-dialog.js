@@ -272,7 +272,10 @@ function callBlock(call, open) {
 
 /** @param {any} call */
 function callProblems({ error, error_code: code, parse_errors, repairs }) {
-  const problems = Object.entries(parse_errors).map(([coin, { message }]) => (coin === '*' ? message : `${coin}: ${message}`));
+  const problems = Object.entries(parse_errors).map(([coin, { code, message }]) => {
+    const text = errorText(code, message);
+    return coin === '*' ? text : `${coin}: ${text}`;
+  });
   return [
     error || problems.length
       ? element(
