@@ -31,6 +31,7 @@ import routes.sign_in
 import routes.sources
 import routes.sweeps
 import routes.system
+import routes.trade_origins
 import routes.traders
 import routes.trading
 from api_address import AddressRule
@@ -121,7 +122,7 @@ def create_app(
     for family in (
         routes.coins, routes.coin_groups, routes.traders, routes.models, routes.model_pools,
         routes.providers,
-        routes.prompts, routes.decisions, routes.trading,
+        routes.prompts, routes.decisions, routes.trading, routes.trade_origins,
         routes.market, routes.backtests, routes.sweeps, routes.data, routes.settings, routes.sources,
         routes.system, routes.backtest_costs, routes.audit, routes.backups,
         routes.access,

@@ -19,21 +19,49 @@ class OwnerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    trading_fee_rate: float = Field(0.001, ge=0, le=0.1, description="Fee as a share of notional")
-    trading_frequency_minutes: int = Field(
-        60, ge=1, le=10_080, description="Cycle of a new model, in minutes"
+    trading_fee_rate: float = Field(
+        0.001,
+        ge=0,
+        le=0.1,
+        title="Trading fee (share of notional)",
+        description="What every paper fill costs from now on; 0.001 is 0.1 %",
     )
     slippage_bps: float = Field(
-        0.0, ge=0, le=1000, description="Slippage of paper fills in basis points"
+        0.0,
+        ge=0,
+        le=1000,
+        title="Slippage (basis points)",
+        description="How much worse than the price paper orders fill from now on; 1 is 0.01 %",
+    )
+    trading_frequency_minutes: int = Field(
+        60,
+        ge=1,
+        le=10_080,
+        title="Cycle of a new model (minutes)",
+        description="Time from one decision to the next; each model may have its own",
     )
 
     llm_text_days: int = Field(
-        90, ge=1, le=36_500, description="Days that texts of calls to LLMs are kept"
+        90,
+        ge=1,
+        le=36_500,
+        title="Days that texts are kept",
+        description="Prompts and answers of language models; tokens, cost and times stay",
     )
     backup_hours: int = Field(
-        24, ge=0, le=8760, description="Hours from one backup of the database to the next; 0: none"
+        24,
+        ge=0,
+        le=8760,
+        title="Hours between backups",
+        description="A copy of the database is made by itself so often; 0 makes none",
     )
-    backups_kept: int = Field(14, ge=1, le=1000, description="Backups that are kept, the newest")
+    backups_kept: int = Field(
+        14,
+        ge=1,
+        le=1000,
+        title="Backups that are kept",
+        description="The newest ones; older ones are deleted",
+    )
 
     @property
     def exact_fee_rate(self) -> Decimal:

@@ -23,7 +23,7 @@ from domain import (
     Reason,
     Side,
 )
-from errors import LedgerMismatch
+from errors import LedgerMismatch, NotFound
 from ledger import Account
 
 _TRADE_COLUMNS = (
@@ -131,6 +131,18 @@ def list_trades(
         (*given.values(), limit),
     )
     return [_trade(row) for row in rows]
+
+
+def get_trade(connection: sqlite3.Connection, trade_id: int) -> BookedTrade:
+    """A trade by its id. Raises NotFound (unknown_trade)."""
+    row = connection.execute(
+        "SELECT t.*, json_extract(d.decision, '$.justification') AS justification "
+        "FROM trades t LEFT JOIN decisions d ON d.id = t.decision_id WHERE t.id = ?",
+        (trade_id,),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"There is no trade {trade_id}.", code="unknown_trade")
+    return _trade(row)
 
 
 def trades_of_decisions(

@@ -185,6 +185,14 @@ def set_outcome(
     return replace(record, outcome=outcome, reason=reason, detail=detail)
 
 
+def get_decision(connection: sqlite3.Connection, decision_id: int) -> DecisionRecord:
+    """A decision by its id. Raises NotFound (unknown_decision)."""
+    row = connection.execute("SELECT * FROM decisions WHERE id = ?", (decision_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no decision {decision_id}.", code="unknown_decision")
+    return _decision(row)
+
+
 def list_decisions(
     connection: sqlite3.Connection, model_id: int, *, limit: int = 50, before: int | None = None
 ) -> list[DecisionRecord]:

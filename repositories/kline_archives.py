@@ -27,6 +27,17 @@ class ArchivedMonth:
     last_open_time: int
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveTotals:
+    """Months, the series that they are of, and their bars from the first to the last open time."""
+
+    months: int
+    series: int
+    bars: int
+    first: int | None
+    last: int | None
+
+
 # ------------------------------------------------------------------------------------- reading
 
 
@@ -65,6 +76,16 @@ def leftovers(connection: sqlite3.Connection) -> list[ArchivedMonth]:
     """Files that do not count: never finished, or replaced by a fuller one."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM kline_archives WHERE state != 'current'")
     return [ArchivedMonth(*row) for row in rows]
+
+
+def totals(connection: sqlite3.Connection) -> ArchiveTotals:
+    """How much there is in the archive altogether."""
+    row = connection.execute(
+        "SELECT COUNT(*), COUNT(DISTINCT coin_id || ' ' || source || ' ' || interval), "
+        "TOTAL(bars), MIN(first_open_time), MAX(last_open_time) "
+        "FROM kline_archives WHERE state = 'current'"
+    ).fetchone()
+    return ArchiveTotals(row[0], row[1], int(row[2]), row[3], row[4])
 
 
 # ------------------------------------------------------------------------------------- writing

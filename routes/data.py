@@ -15,10 +15,10 @@ from werkzeug.datastructures import FileStorage as Uploaded
 
 from domain import Coin, Interval
 from errors import InvalidInput
-from kline_archiver import month_name
+from kline_archiver import archive_root, month_name
 from kline_import import MOST_DOWNLOADED_BYTES, check_name
 from kline_store import KlineStore
-from repositories import coins
+from repositories import coins, kline_archives
 from repositories.klines import KlineKey
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
@@ -72,6 +72,17 @@ class SeriesCoverage(BaseModel):
 
 class Coverages(RootModel[list[SeriesCoverage]]):
     """Every stored series."""
+
+
+class ArchiveAnswer(BaseModel):
+    """The archive of old candles."""
+
+    place: str = Field(description="A folder, seen from the database's, or an s3:// address")
+    months: int = Field(description="Files, each a month of a series")
+    series: int
+    bars: int
+    start: str | None = Field(alias="from", description="First open time")
+    to: str | None = Field(description="Last open time")
 
 
 class NewSync(Body):
@@ -135,6 +146,23 @@ def get_coverage(query: CoverageQuery) -> Response:
             if (chosen is None or key.coin_id in chosen) and query.interval in (None, key.interval)
             for shown in _coverage_of(store, by_id[key.coin_id], key)
         ]
+    )
+
+
+@blueprint.get("/archive", responses={200: ArchiveAnswer})
+def get_archive() -> Response:
+    """Where months of candles go that are archived, and how much is there."""
+    app = services()
+    found = kline_archives.totals(app.database.connection)
+    return jsonify(
+        {
+            "place": archive_root(app.config.KLINE_ARCHIVE_URL, app.database),
+            "months": found.months,
+            "series": found.series,
+            "bars": found.bars,
+            "from": shapes.time(found.first),
+            "to": shapes.time(found.last),
+        }
     )
 
 

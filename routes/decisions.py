@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field, RootModel
 from errors import NotFound
 from repositories import books, conversations, cycles, models
 from repositories.conversations import Conversation
-from repositories.cycles import DecisionRecord
+from repositories.cycles import Cycle, DecisionRecord
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import (
     LARGEST_ID,
     CycleAnswer,
+    DecidingModel,
     DecisionAnswer,
     Identifier,
     ModelPath,
@@ -25,6 +26,7 @@ from routes.schemas import (
     Trade,
 )
 from routes.services import services
+from routes.traders import deciding_model
 
 blueprint = APIBlueprint(
     "decisions",
@@ -62,6 +64,12 @@ class CyclePath(ModelPath):
     """A cycle of a model by its id."""
 
     cycle_id: Identifier = Field(description="Cycle id")
+
+
+class DecisionPath(BaseModel):
+    """A decision by its id."""
+
+    decision_id: Identifier = Field(description="Decision id")
 
 
 class CallSummary(BaseModel):
@@ -138,6 +146,7 @@ class LoggedCycle(BaseModel):
     calls: list[Call]
     decisions: list[DecisionAnswer]
     executions: list[Trade]
+    model: DecidingModel
 
 
 @blueprint.get("/models/<int:model_id>/conversations", responses={200: LoggedDecisions})
@@ -190,16 +199,29 @@ def get_cycle(path: CyclePath) -> Response:
     cycle = cycles.get(connection, path.cycle_id)
     if cycle.model_id != path.model_id:
         raise NotFound(f"Model {path.model_id} has no cycle {path.cycle_id}.", code="unknown_cycle")
+    return jsonify(_logged(cycle))
+
+
+@blueprint.get("/decisions/<int:decision_id>", responses={200: LoggedCycle})
+def get_decision(path: DecisionPath) -> Response:
+    """The cycle in which a decision was made, with everything that was said and done in it."""
+    connection = services().database.connection
+    decision = cycles.get_decision(connection, path.decision_id)
+    return jsonify(_logged(cycles.get(connection, decision.cycle_id)))
+
+
+def _logged(cycle: Cycle) -> dict[str, Any]:
+    """A cycle with its calls, its decisions and their fills."""
+    connection = services().database.connection
     records = cycles.decisions_of(connection, cycle.id)
     trades = _trades_of(records)
-    return jsonify(
-        {
-            "cycle": shapes.cycle(cycle),
-            "calls": [_call(row) for row in conversations.of_cycle(connection, cycle.id)],
-            "decisions": [shapes.decision(record) for record in records],
-            "executions": [trade for rows in trades.values() for trade in rows],
-        }
-    )
+    return {
+        "cycle": shapes.cycle(cycle),
+        "calls": [_call(row) for row in conversations.of_cycle(connection, cycle.id)],
+        "decisions": [shapes.decision(record) for record in records],
+        "executions": [trade for rows in trades.values() for trade in rows],
+        "model": deciding_model(models.get(connection, cycle.model_id)),
+    }
 
 
 def _deciding_call(cycle_id: int) -> Conversation | None:

@@ -19,7 +19,15 @@ from domain import Coin, Interval, TradingModel
 from errors import InvalidInput, NotFound
 from loss_limits import LossWatch
 from model_replicas import MOST_REPLICAS, set_replicas
-from repositories import coins, conversations, cycles, loss_watches, models, pools
+from repositories import (
+    coins,
+    conversations,
+    cycles,
+    loss_watches,
+    models,
+    pools,
+    position_trades,
+)
 from repositories.cycles import Cycle
 from risk_limits import RiskName, risk_words
 from routes import shapes
@@ -41,7 +49,7 @@ from routes.schemas import (
     one_line,
 )
 from routes.services import services
-from routes.traders import check_trader, trader_name
+from routes.traders import check_trader, short_params, trader_name
 from timestamps import iso_utc
 
 blueprint = APIBlueprint(
@@ -54,7 +62,6 @@ blueprint = APIBlueprint(
 
 DEFAULT_COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 MOST_COINS = 500
-MOST_LISTED = 50  # items of a parameter in the list of all models
 WHAT_MAKES_A_TRADER = {"trader", "params", "provider_id", "model_name"}
 
 Name = Annotated[
@@ -181,7 +188,7 @@ def list_models() -> Response:
                 names,
                 accounts[model.replica_of or model.id],
             )
-            | {"params": _short_params(model)}
+            | {"params": short_params(model)}
             for model in listed
         ]
     )
@@ -289,6 +296,7 @@ def execute_cycle(path: ModelPath, body: Empty) -> Response:
     models.get_current(app.database.connection, path.model_id)
     engine = app.desk.engine(path.model_id)
     report = engine.execute_trading_cycle(by=caller())
+    openings = position_trades.openings(app.database.connection, path.model_id)
     return jsonify(
         {
             "success": report.cycle.status == "done",
@@ -296,7 +304,7 @@ def execute_cycle(path: ModelPath, body: Empty) -> Response:
             "code": report.cycle.error_code,
             "decisions": [shapes.decision(record) for record in report.decisions],
             "executions": [shapes.trade(trade) for trade in report.trades],
-            "portfolio": shapes.portfolio(engine, engine.valued_account()),
+            "portfolio": shapes.portfolio(engine, engine.valued_account(), openings),
         }
     )
 
@@ -385,15 +393,6 @@ def _answer(
         "paused_until": _paused_until(watch),
         "stopped_reason": None if watch is None else watch.stopped_reason,
         "budget": _budget(model) if model.trader == AI_TRADER else None,
-    }
-
-
-def _short_params(model: TradingModel) -> dict[str, Any]:
-    """Its parameters without long lists: a script of thousands of decisions is not for a list."""
-    return {
-        name: value
-        for name, value in model.params.items()
-        if not (isinstance(value, list) and len(value) > MOST_LISTED)
     }
 
 

@@ -98,6 +98,12 @@ def market_data() -> str:
     return render_template("data.html")
 
 
+@blueprint.get("/settings")
+def owner_settings() -> str:
+    """What the owner sets, and what keeps the app safe."""
+    return render_template("settings.html")
+
+
 @blueprint.get(f"/models/<{ROW_ID}:model_id>/coins")
 def model_pool(model_id: int) -> str:
     """A model's pool."""

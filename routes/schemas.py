@@ -140,6 +140,7 @@ class Position(BaseModel):
     profit_target: float | None
     trailing_stop_pct: float | None
     opened_at: str
+    opened_by: int | None = Field(description="The trade that opened it: GET /api/trades/<id>")
     stale: bool = Field(description="Whether the mark is older than a fresh price may be")
     mark_age_seconds: float | None
     model_id: int | None = None
@@ -194,6 +195,19 @@ class Trade(BaseModel):
 
 class Trades(RootModel[list[Trade]]):
     """Trades, newest first."""
+
+
+class DecidingModel(BaseModel):
+    """The model that made a decision or a trade, with its terms as they stand."""
+
+    id: int
+    name: str
+    trader: str
+    trader_name: str
+    trader_description: str = Field(description="Empty where there is no such trader any more")
+    params: dict[str, object] = Field(description="Without long lists")
+    interval: str
+    archived: bool
 
 
 class RiskChange(BaseModel):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from owner_settings import OwnerSettings
 from routes.callers import caller
@@ -32,10 +34,20 @@ class SettingsChanges(Body):
     backups_kept: int | None = Field(None, ge=1, le=1000)
 
 
+class SettingsSchema(RootModel[dict[str, Any]]):
+    """A JSON Schema of the settings."""
+
+
 @blueprint.get("/settings", responses={200: OwnerSettings})
 def get_settings() -> Response:
     """Every setting."""
     return jsonify(services().settings.load().model_dump())
+
+
+@blueprint.get("/settings/schema", responses={200: SettingsSchema})
+def get_settings_schema() -> Response:
+    """What each setting is called, what it affects, its bounds and its default."""
+    return jsonify(OwnerSettings.model_json_schema())
 
 
 @blueprint.put("/settings", responses={200: OwnerSettings})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -62,13 +63,15 @@ def price(known: KnownPrice, age_seconds: float, stale: bool) -> dict[str, Any]:
     }
 
 
-def portfolio(engine: TradingEngine, valued: ValuedAccount) -> dict[str, Any]:
-    """An account at its marks, with its positions."""
+def portfolio(
+    engine: TradingEngine, valued: ValuedAccount, openings: Mapping[str, int]
+) -> dict[str, Any]:
+    """An account at its marks, with its positions; `openings` are their first trades by coin."""
     account, at_marks = valued.account, valued.portfolio
     gained = at_marks.total_value - account.initial_capital
     return {
         "cash": float(account.cash),
-        "positions": positions(engine, valued),
+        "positions": positions(engine, valued, openings),
         "positions_value": float(at_marks.positions_value),
         "margin_used": float(at_marks.margin_used),
         "unrealized_pnl": float(at_marks.unrealized_pnl),
@@ -80,7 +83,9 @@ def portfolio(engine: TradingEngine, valued: ValuedAccount) -> dict[str, Any]:
     }
 
 
-def positions(engine: TradingEngine, valued: ValuedAccount) -> list[dict[str, Any]]:
+def positions(
+    engine: TradingEngine, valued: ValuedAccount, openings: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """The open positions of an account."""
     rate = engine.rules.maintenance_margin_rate
     rows = []
@@ -105,6 +110,7 @@ def positions(engine: TradingEngine, valued: ValuedAccount) -> list[dict[str, An
                 "profit_target": number(position.exits.profit_target),
                 "trailing_stop_pct": number(position.exits.trailing_stop_pct),
                 "opened_at": iso_utc(position.opened_at),
+                "opened_by": openings.get(symbol),
                 "stale": symbol in valued.stale,
                 "mark_age_seconds": None if age is None else round(age, 3),
             }

@@ -26,6 +26,9 @@ blueprint = APIBlueprint(
 )
 
 
+MOST_LISTED = 50  # items of a parameter that a list of models tells
+
+
 class TraderAnswer(BaseModel):
     """A kind of trader."""
 
@@ -87,3 +90,28 @@ def trader_name(key: str) -> str:
     if trader is not None:
         return trader.name
     return AI_NAME if key == AI_TRADER else key
+
+
+def short_params(model: TradingModel) -> dict[str, Any]:
+    """Its parameters without long lists: a script of thousands of decisions is not for a list."""
+    return {
+        name: value
+        for name, value in model.params.items()
+        if not (isinstance(value, list) and len(value) > MOST_LISTED)
+    }
+
+
+def deciding_model(model: TradingModel) -> dict[str, Any]:
+    """What a decision or a trade tells of the model that made it, archived ones too."""
+    rule = registry().get(model.trader)
+    is_ai = model.trader == AI_TRADER
+    return {
+        "id": model.id,
+        "name": model.name,
+        "trader": model.trader,
+        "trader_name": trader_name(model.trader),
+        "trader_description": rule.description if rule else AI_DESCRIPTION if is_ai else "",
+        "params": short_params(model),
+        "interval": model.interval.value,
+        "archived": model.archived_at is not None,
+    }

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, RootModel
 
 import performance
 from domain import DAY_MS, TradingModel
-from repositories import books, coins, conversations, models
+from repositories import books, coins, conversations, models, position_trades
 from routes import shapes
 from routes.callers import caller
 from routes.json_errors import ERROR_ANSWERS
@@ -272,7 +272,8 @@ def get_all_portfolios() -> Response:
 def _account_today(engine: TradingEngine) -> dict[str, Any]:
     """A model's account, and what it has gained since midnight UTC."""
     app = services()
-    account = shapes.portfolio(engine, engine.valued_account())
+    openings = position_trades.openings(app.database.connection, engine.model.id)
+    account = shapes.portfolio(engine, engine.valued_account(), openings)
     now_ms = app.clock.now_ms()
     at_midnight = books.value_at(app.database.connection, engine.model.id, now_ms - now_ms % DAY_MS)
     before = engine.model.initial_capital if at_midnight is None else at_midnight.total_value

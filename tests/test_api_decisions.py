@@ -325,11 +325,12 @@ def readable_paths(client: FlaskClient, model_id: int) -> list[str]:
     filled = {
         "model_id": model_id, "cycle_id": cycle["cycle_id"], "call_id": cycle["id"], "coin_id": 1,
         "symbol": "BTC", "backtest_id": 1, "group_id": 1, "sweep_id": 1, "name": "none",
+        "decision_id": 1, "trade_id": 1,
     }  # fmt: skip
     api = [path for path, verbs in document["paths"].items() if "get" in verbs]
     pages = [
         "/", "/models", "/models/{model_id}", "/models/{model_id}/coins", "/charts", "/coins",
-        "/backtest", "/data", "/api/openapi.json", "/messages/zh.json",
+        "/backtest", "/data", "/settings", "/api/openapi.json", "/messages/zh.json",
     ]  # fmt: skip
     return [path.format(**filled) for path in [*api, *pages] if path != "/api/stream"]
 

@@ -53,6 +53,7 @@ def test_coverage_is_empty_then_names_each_series_with_gaps_and_months(
     client: FlaskClient, services: Services
 ):
     assert client.get("/api/data/coverage").json == []
+    assert client.get("/api/data/archive").json["months"] == 0
     rows = hourly_rows(40 * 24)
     content = "\n".join(rows[:100] + rows[103:]).encode()
     ended(client, services, upload(client, content, "BTCUSDT-1h-2024.csv"))
@@ -74,6 +75,10 @@ def test_coverage_is_empty_then_names_each_series_with_gaps_and_months(
     assert client.get("/api/data/coverage?coins=eth").json == [eth]
     assert client.get("/api/data/coverage?interval=1m").json == []
     assert client.get("/api/data/coverage?coins=NOSUCH").status_code == 404
+    assert client.get("/api/data/archive").json == {
+        "place": f"{services.database.path.stem}.klines", "months": 2, "series": 1, "bars": 957,
+        "from": "2024-01-01T00:00:00Z", "to": "2024-02-09T23:00:00Z",
+    }  # fmt: skip
 
 
 def test_an_archive_that_cannot_be_read_is_a_503(client: FlaskClient, services: Services):

@@ -1,4 +1,4 @@
-/** The button that shows every page in the other language from then on. */
+/** In which language every page is shown from then on. */
 
 import { byId } from './element.js';
 
@@ -8,7 +8,12 @@ const A_YEAR_SECONDS = 31_536_000;
 export function listenForLanguage(showAgain) {
   const button = byId('language-switch');
   button.addEventListener('click', () => {
-    document.cookie = `locale=${button.dataset['to']}; path=/; max-age=${A_YEAR_SECONDS}; samesite=lax`;
+    rememberLanguage(button.dataset['to'] ?? '');
     showAgain();
   });
+}
+
+/** @param {string} language `en` or `zh` */
+export function rememberLanguage(language) {
+  document.cookie = `locale=${language}; path=/; max-age=${A_YEAR_SECONDS}; samesite=lax`;
 }

@@ -1,16 +1,14 @@
 /** What every page has around it: the language switch, the display settings, the status bar. */
 
-import { byId } from './element.js';
 import { listenForLanguage } from './language-switch.js';
 import { PREFERENCES, preference, setPreference } from './preferences.js';
 import { startStatusBar } from './status-bar.js';
 
 function listenForDisplay() {
-  const menu = byId('display-menu');
-  menu.addEventListener('click', (event) => {
+  document.addEventListener('click', (event) => {
     const button = /** @type {HTMLElement} */ (event.target).closest('button');
     const name = /** @type {HTMLElement | null} */ (button?.parentElement)?.dataset['preference'];
-    if (button && name) setPreference(name, button.value);
+    if (button && name && name in PREFERENCES) setPreference(name, button.value);
   });
   document.addEventListener('displaychange', showDisplay);
   showDisplay();
