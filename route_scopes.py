@@ -45,8 +45,8 @@ TRADE = frozenset(
     }
 )
 
-#: Reads that tell who may call.
-ADMIN = frozenset({"GET /api/tokens"})
+#: Reads that tell who may call, and the whole database.
+ADMIN = frozenset({"GET /api/tokens", "GET /api/backups", "GET /api/backups/{name}"})
 
 
 def is_open(method: str, rule: str | None) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from killing import at_work
 
+from access_tokens import Scope
 from audit_log import COMMAND_LINE
 from backups import Backups
 from clock import ManualClock
@@ -211,4 +212,12 @@ def test_backups_over_rest(offline_app: Flask, tmp_path: Path):
     for name in ("trading-2024-01-01T00-00-00Z.db", "..%2Ftrading.db", "%2e%2e"):
         assert client.get(f"/api/backups/{name}").status_code == 404
     assert client.post("/api/backups", json={"with_keys": "perhaps"}).status_code == 400
+    access = offline_app.extensions[EXTENSION].access
+    token = access.make_token("reader", Scope.READ, None, COMMAND_LINE).text
+    for path in (
+        "/api/backups",
+        f"/api/backups/{listed['name']}",
+    ):  # a whole database is the owner's
+        refused = client.get(path, headers={"Authorization": f"Bearer {token}"})
+        assert (refused.status_code, refused.json["code"]) == (403, "scope_too_small")
     assert offline_app.extensions[EXTENSION].backups.folder == tmp_path / "backups"
