@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain import Interval, JsonSchema
 from errors import InvalidInput
@@ -92,16 +93,22 @@ class AiParams(BaseModel):
     def _advice_is_a_strategy(self) -> AiParams:
         if self.advice == NO_ADVICE:
             if self.advice_params:
-                raise ValueError("advice_params need an advice")
+                raise PydanticCustomError("advice_missing", "advice_params need an advice")
             return self
         strategy = registry().get(self.advice)
         if strategy is None or not issubclass(strategy, Strategy):
             known = ", ".join(key for key, kind in registry().items() if issubclass(kind, Strategy))
-            raise ValueError(f"advice must be one of {known}")
+            raise PydanticCustomError(
+                "unknown_advice", "advice must be one of {known}", {"known": known}
+            )
         try:
             strategy((), self.advice_params)
         except InvalidInput as error:
-            raise ValueError(f"advice_params do not fit {self.advice}: {error.fields}") from error
+            raise PydanticCustomError(
+                "advice_does_not_fit",
+                "advice_params do not fit {advice}: {said}",
+                {"advice": self.advice, "said": str(error.fields)},
+            ) from error
         return self
 
 

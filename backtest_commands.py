@@ -22,6 +22,7 @@ from ai_trader import make_ai_trader
 from backtest_audit import Leak, first_leak, first_leak_of_prompt, generated_history
 from backtest_export import FORMATS, exported, file_name, read_exported
 from backtest_request import BacktestRequest, ResolvedBacktest
+from backtest_warnings import sentence_of
 from domain import Interval, KlineSeries, TradingModel
 from errors import InvalidInput, TradingSystemError
 from llm_client import LLMClient
@@ -160,8 +161,8 @@ def _say_report(record: BacktestRecord) -> None:
     click.echo(f"Backtest {record.id}")
     for line in summary_lines(record.summary or {}):
         click.echo(line)
-    for warning in (record.report or {}).get("warnings", []):
-        click.echo(f"Warning: {warning}", err=True)
+    for found in (record.report or {}).get("warnings", []):
+        click.echo(f"Warning: {sentence_of(found)}", err=True)
 
 
 def _compared(record: BacktestRecord, earlier: Mapping[str, Any]) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from flask import current_app, render_template
-from flask_babel import get_locale
+from flask_babel import get_locale, gettext
 from markupsafe import Markup
 
+from backtest_warnings import SENTENCES, ReportWarning, sentence_of, written
 from errors import Conflict, DataError
 from repositories.backtests import BacktestRecord
 from svg_charts import BarDrawing, LineDrawing, bar_drawing, line_drawing
@@ -122,6 +123,7 @@ def as_html(record: BacktestRecord, report: Mapping[str, Any]) -> str:
         percent=percent,
         number=number,
         term=term,
+        warning_text=warning_text,
     )
 
 
@@ -170,6 +172,13 @@ def money(amount: float | None) -> str:
 def percent(share: float | None, sign: bool = True) -> str:
     """`+1.23 %`."""
     return NOTHING if share is None else f"{share:{'+' if sign else ''},.2f} %"
+
+
+def warning_text(found: ReportWarning | str) -> str:
+    """A warning in the reader's language; as it was stored where there are no words for it."""
+    if isinstance(found, str) or found["code"] not in SENTENCES:
+        return sentence_of(found)
+    return str(gettext(SENTENCES[found["code"]], **written(found["values"])))
 
 
 def number(value: float | None, digits: int = 2) -> str:

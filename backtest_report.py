@@ -19,6 +19,7 @@ import numpy.typing as npt
 from backtest_benchmarks import buy_and_hold_values, equal_weight_final_value
 from backtest_columns import FillColumns, Places, RunColumns, TripColumns
 from backtest_trips import excursions, probability_of_luck
+from backtest_warnings import ReportWarning, warning
 from backtesting import BacktestResult
 from domain import DAY_MS, FillKind, FloatArray, KlineSeries, Reason, Side
 from exits import exact_price
@@ -328,63 +329,51 @@ def candles_hash(history: Mapping[str, KlineSeries]) -> str:
     return digest.hexdigest()
 
 
-def _warnings(result: BacktestResult, report: Report) -> list[str]:
-    """Sentences on what a reader of the figures should know."""
+def _warnings(result: BacktestResult, report: Report) -> list[ReportWarning]:
+    """What a reader of the figures should know."""
     return [
         *_warnings_on_trades(result, report["summary"]),
         *(
-            sentence
+            found
             for coin, coverage in report["data"]["coins"].items()
-            for sentence in _warnings_on_candles(result, coin, coverage)
+            for found in _warnings_on_candles(result, coin, coverage)
         ),
     ]
 
 
-def _warnings_on_trades(result: BacktestResult, summary: Mapping[str, Any]) -> list[str]:
+def _warnings_on_trades(result: BacktestResult, summary: Mapping[str, Any]) -> list[ReportWarning]:
     warnings = []
     if summary["total_trades"] < FEWEST_TRADES:
-        warnings.append(
-            f"Only {summary['total_trades']} round trips closed: with fewer than {FEWEST_TRADES}, "
-            "figures about trades mean little."
-        )
+        warnings.append(warning("few_trades", count=summary["total_trades"], fewest=FEWEST_TRADES))
     luck = summary["luck_probability"]
     if luck is not None and luck > LIKELY_LUCK:
-        warnings.append(
-            f"Random entries of the same number, length and size did as well in {luck:.0%} of runs: "
-            "this result may be luck."
-        )
+        warnings.append(warning("luck", percent=luck * 100))
     if summary["sharpe_interval"] is not None and summary["sharpe_interval"][0] <= 0:
-        warnings.append("The 95 % interval of the Sharpe ratio reaches below zero.")
+        warnings.append(warning("sharpe_interval"))
     if held := sorted(result.account.positions):
-        warnings.append(
-            f"Still open at the end, valued at the last price and not among the trades: "
-            f"{', '.join(held)}."
-        )
+        warnings.append(warning("still_open", coins=held))
     if summary["liquidations"]:
-        warnings.append(f"Positions that were liquidated: {summary['liquidations']}.")
+        warnings.append(warning("liquidations", count=summary["liquidations"]))
     if result.refusal_count:
-        warnings.append(f"Decisions that were refused: {result.refusal_count}.")
+        warnings.append(warning("refused", count=result.refusal_count))
     return warnings
 
 
 def _warnings_on_candles(
     result: BacktestResult, coin: str, coverage: Mapping[str, Any]
-) -> list[str]:
+) -> list[ReportWarning]:
     warnings = []
     config, length = result.config, result.config.interval.milliseconds
-    if coverage["warmup_bars"] < result.warmup_bars:
-        warnings.append(
-            f"{coin} has {coverage['warmup_bars']} bars before the start where "
-            f"{result.warmup_bars} were wanted: its first decisions had less to go by."
-        )
-    if coverage["missing_bars"]:
-        warnings.append(
-            f"{coin} lacks {coverage['missing_bars']} bars inside the range; it kept its last price."
-        )
+    before, missing = coverage["warmup_bars"], coverage["missing_bars"]
+    if before < result.warmup_bars:
+        wanted = result.warmup_bars
+        warnings.append(warning("short_warmup", coin=coin, bars=before, wanted=wanted))
+    if missing:
+        warnings.append(warning("missing_bars", coin=coin, bars=missing))
     first_open = config.interval.ceil(config.start_ms)
     series = result.history[coin]
     if int(series.open_time[len(series) - coverage["bars"]]) > first_open:
-        warnings.append(f"The candles of {coin} begin after the range: {coverage['first']}.")
+        warnings.append(warning("begins_late", coin=coin, time=coverage["first"]))
     if int(series.open_time[-1]) + length < config.end_ms:
-        warnings.append(f"The candles of {coin} end before the range: {coverage['last']}.")
+        warnings.append(warning("ends_early", coin=coin, time=coverage["last"]))
     return warnings

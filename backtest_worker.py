@@ -15,6 +15,7 @@ from api_address import AddressRule
 from backtest_candles import check_candles
 from backtest_report import build_report
 from backtest_request import ResolvedBacktest
+from backtest_warnings import warning
 from backtesting import BacktestEngine, BacktestResult, Cancelled
 from clock import SystemClock
 from database import Database
@@ -132,8 +133,7 @@ def _report(
     report = build_report(result)
     unrounded = [coin for coin in resolved.coins if coin not in instruments]
     if resolved.lot_rounding and unrounded:
-        words = f"No lot size is known of {', '.join(unrounded)}: quantities were not rounded."
-        report["warnings"] = [*report["warnings"], words]
+        report["warnings"] = [*report["warnings"], warning("no_lots", coins=unrounded)]
     if isinstance(trader, BacktestLlmTrader):
         report = with_llm(report, result, trader.run)
     return {**report, "config": resolved.what_results_hang_on()}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from backtest_report import Report
+from backtest_warnings import ReportWarning, warning
 from backtesting import BacktestResult
 from domain import DAY_MS, Decision, FloatArray, TimeArray
 from llm_backtests import LlmRun
@@ -106,24 +107,18 @@ def _figures(
     }
 
 
-def _warnings(run: LlmRun, knowledge: Mapping[str, Any]) -> list[str]:
-    llm, counts = run.llm, run.counts
+def _warnings(run: LlmRun, knowledge: Mapping[str, Any]) -> list[ReportWarning]:
+    model, unusable = run.llm.model_name, run.counts.unusable
     warnings = []
     if knowledge["cutoff"] is None:
-        warnings.append(
-            f"It is not known until when {llm.model_name} has learnt: it may remember these prices, "
-            "and then this result is no evidence."
-        )
+        warnings.append(warning("cutoff_unknown", model=model))
     elif knowledge["inside"] is not None:
+        bars = knowledge["inside"]["bars"]
         warnings.append(
-            f"{llm.model_name} has learnt from texts up to {knowledge['cutoff']}: "
-            f"{knowledge['inside']['bars']} bars lie before that, and what it earned on them is no "
-            "evidence. Only the figures after it are."
+            warning("inside_knowledge", model=model, cutoff=knowledge["cutoff"], bars=bars)
         )
-    if counts.unusable:
-        warnings.append(
-            f"Answers that could not be used, so that nothing was traded: {counts.unusable}."
-        )
+    if unusable:
+        warnings.append(warning("unusable_answers", count=unusable))
     return warnings
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from decision_fields import read_condition
 from domain import AccountInfo, Decision, Decisions, MarketState, Portfolio, Signal
@@ -21,11 +22,11 @@ MOST_DECISIONS = 100_000
 def _iso_text(value: object) -> str:
     """A time given as ISO 8601 text or as milliseconds, as ISO text in UTC."""
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("must be an ISO 8601 time or milliseconds")
+        raise PydanticCustomError("no_time", "must be an ISO 8601 time or milliseconds")
     try:
         return iso_utc(parse_time_ms(str(value)))
     except (ValueError, OverflowError, OSError) as error:
-        raise ValueError("must be an ISO 8601 time or milliseconds") from error
+        raise PydanticCustomError("no_time", "must be an ISO 8601 time or milliseconds") from error
 
 
 PositiveNumber = Annotated[Decimal, Field(gt=0, le=LARGEST_NUMBER)]
@@ -64,7 +65,9 @@ class ScriptedDecision(BaseModel):
         given = sum(size is not None for size in sizes)
         entering = self.signal in (Signal.BUY_TO_ENTER, Signal.SELL_TO_ENTER)
         if entering and given != 1:
-            raise ValueError("an entry needs exactly one of quantity, notional and weight")
+            raise PydanticCustomError(
+                "entry_size", "an entry needs exactly one of quantity, notional and weight"
+            )
         return self
 
     def decision(self) -> Decision:

@@ -80,7 +80,7 @@ def test_the_page_is_one_file_without_script_or_address(app: Flask, record: Back
     assert report["data"]["hash"] in page.text
     assert f"${report['summary']['final_value']:,.2f}" in page.text
     for warning in report["warnings"]:
-        assert warning in page.text
+        assert warning["message"] in page.text
 
 
 def test_the_page_is_in_the_language_of_its_reader(app: Flask, record: BacktestRecord):

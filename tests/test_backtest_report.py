@@ -39,6 +39,10 @@ def report_of(*arguments: Any, **terms: Any) -> dict[str, Any]:
     return report
 
 
+def sentences(report: dict[str, Any]) -> list[str]:
+    return [warning["message"] for warning in report["warnings"]]
+
+
 @pytest.mark.parametrize(
     ("coin", "first", "last", "final", "trips", "winners", "drawdown", "fees"),
     MOVING_AVERAGE_CROSS,
@@ -175,7 +179,7 @@ class TestExcursions:
         assert summary["final_value"] == pytest.approx(0, abs=1e-6)
         assert summary["max_drawdown"] == pytest.approx(100)
         assert summary["liquidations"] == 1
-        assert any("liquidated" in warning for warning in report["warnings"])
+        assert any("liquidated" in sentence for sentence in sentences(report))
 
     def test_of_a_run_that_never_traded(self) -> None:
         report = report_of(script(), bars([100, 90, 95]))
@@ -326,7 +330,7 @@ class TestRows:
                 "examples": [{"timestamp": hour(150), "coin": "BTC", "signal": "sell_to_enter"}],
             },
         ]
-        assert "Decisions that were refused: 151." in report["warnings"]
+        assert "Decisions that were refused: 151." in sentences(report)
 
 
 class TestBenchmark:
@@ -384,7 +388,7 @@ class TestCandlesAndWarnings:
                  (buy(index, quantity=1), close(index + 2))]  # fmt: skip
         report = report_of(script(*turns), bars([100.0] * 144))
         assert report["summary"]["luck_probability"] == 1
-        assert any("may be luck" in warning for warning in report["warnings"])
+        assert any("may be luck" in sentence for sentence in sentences(report))
 
     def test_a_clean_run_has_no_warning(self) -> None:
         turns = [order for index in range(0, 120, 4) for order in
@@ -417,7 +421,7 @@ class TestCandlesAndWarnings:
                 "last": hour(3),
             },
         }
-        warnings = "\n".join(report["warnings"])
+        warnings = "\n".join(sentences(report))
         for part in (
             "Only 0 round trips closed",
             "Still open at the end, valued at the last price and not among the trades: ETH.",
@@ -435,7 +439,7 @@ class TestCandlesAndWarnings:
         for count, warned in ((4, True), (5, False)):
             history = bars([100.0] * (count + 3), start_ms=START_MS - count * HOUR_MS)
             report = report_of(trader, history)
-            assert any("were wanted" in warning for warning in report["warnings"]) is warned
+            assert any("were wanted" in sentence for sentence in sentences(report)) is warned
 
     def test_the_hash_knows_every_bar_used_and_nothing_else(self) -> None:
         history = bars([100.0, 101.0, 102.0])

@@ -34,8 +34,9 @@ def assert_error(response: TestResponse, status: int, code: str) -> dict[str, An
     assert body["error"]
     assert body["error"][0].isupper()
     assert body["error"].endswith((".", "?"))
-    assert set(body) <= {"error", "code", "fields"}
+    assert set(body) <= {"error", "code", "values", "fields", "reasons"}
     assert ("fields" in body) <= (status == 400)
+    assert set(body.get("reasons", {})) <= set(body.get("fields", {}))
     return dict(body)
 
 

@@ -250,7 +250,7 @@ def test_what_cannot_be_read_twice_is_no_trade_and_is_said(
     report = done(client, terms(provider(client, simulator), decide_every=24))["report"]
     assert (report["llm"]["unusable"], report["llm"]["repaired"]) == (1, 1)
     assert report["fills"] == []
-    assert any("could not be used" in warning for warning in report["warnings"])
+    assert any("could not be used" in warning["message"] for warning in report["warnings"])
 
 
 def test_a_cancelled_run_stops_asking(client: FlaskClient, simulator: SimulatorServer):
@@ -375,7 +375,7 @@ def test_bars_that_the_model_may_remember_are_reported_apart(
     together = (1 + inside["return_percentage"] / 100) * (1 + outside["return_percentage"] / 100)
     assert (together - 1) * 100 == pytest.approx(summary["return_percentage"])
     assert inside["total_trades"] + outside["total_trades"] == summary["total_trades"]
-    assert any("is no evidence" in warning for warning in report["warnings"])
+    assert any("is no evidence" in warning["message"] for warning in report["warnings"])
 
 
 def test_without_a_cutoff_all_may_be_remembered_and_after_it_nothing(
@@ -384,13 +384,13 @@ def test_without_a_cutoff_all_may_be_remembered_and_after_it_nothing(
     unknown = terms(provider(client, simulator), decide_every=24)
     report = done(client, unknown)["report"]
     assert report["knowledge"]["inside"] is report["knowledge"]["outside"] is None
-    assert any("not known until when" in warning for warning in report["warnings"])
+    assert any("not known until when" in warning["message"] for warning in report["warnings"])
     long_ago = provider(client, simulator, name="Old", knowledge_cutoffs={STEADY: "2023-02"})
     report = done(client, terms(long_ago, decide_every=24))["report"]
     assert report["knowledge"]["ends"] == "2023-03-01T00:00:00Z"
     assert report["knowledge"]["inside"] is None
     assert report["knowledge"]["outside"]["bars"] == 24
-    assert not any("evidence" in warning for warning in report["warnings"])
+    assert not any("evidence" in warning["message"] for warning in report["warnings"])
 
 
 # --------------------------------------------------------------------------- decisions, tokens
