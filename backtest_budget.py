@@ -6,8 +6,10 @@ that it may use before it is sent, so that a run whose process dies has spent wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from database import Database
 from domain import Clock, TokenPrices
@@ -34,20 +36,32 @@ class RunCap:
     calls: int | None = None
     cost: Decimal | None = None
 
-    def excess(self, paid: PaidCalls, cost: Decimal | None) -> str | None:
+    def excess(self, paid: PaidCalls, cost: Decimal | None) -> Excess | None:
         """Why one more call of `cost` is too much; None where it is not."""
         if self.calls is not None and paid.calls + 1 > self.calls:
-            return f"{paid.calls} of {self.calls} calls are made"
+            return Excess(
+                f"{paid.calls} of {self.calls} calls are made",
+                {"calls": paid.calls, "most": self.calls},
+            )
         if self.cost is None:
             return None
         if cost is None:
-            return "it is capped in money, and the model's prices are not known"
+            return Excess("it is capped in money, and the model's prices are not known", {})
         if paid.cost + cost > self.cost:
-            return (
+            return Excess(
                 f"{paid.cost:f} of {self.cost:f} dollars are spent, and the next call may cost "
-                f"{cost:f}"
+                f"{cost:f}",
+                {"spent": float(paid.cost), "most": float(self.cost), "next": float(cost)},
             )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """Why a call is too much, as a part of a sentence, and what that speaks of."""
+
+    words: str
+    values: Mapping[str, Any]
 
 
 class RunBooks:
@@ -81,8 +95,10 @@ class RunBooks:
             if excess is None:
                 return llm_answers.add_sent(connection, sent, self._wall_clock.now_ms())
         raise RunCapReached(
-            f"The run stops at {iso_utc(call.timestamp)}, since it would exceed its cap: {excess}. "
-            "Its answers are recorded: the same run with a higher cap goes on from here."
+            f"The run stops at {iso_utc(call.timestamp)}, since it would exceed its cap: "
+            f"{excess.words}. Its answers are recorded: the same run with a higher cap goes on from "
+            "here.",
+            values={"time": iso_utc(call.timestamp), **excess.values},
         )
 
     def finish(self, row: int, done: FinishedConversation) -> None:

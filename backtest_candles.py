@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from backtest_request import ResolvedBacktest
 from domain import KlineSeries
-from errors import InvalidInput
+from errors import InvalidInput, Reason
 from timestamps import iso_utc
 
 
@@ -17,13 +18,10 @@ def check_candles(resolved: ResolvedBacktest, history: Mapping[str, KlineSeries]
     for coin, series in history.items():
         inside = series.between(resolved.start_ms, resolved.end_ms)
         if not len(inside):
-            raise InvalidInput(
-                f"There are no bars of {coin} in this range.",
-                code="no_data",
-                fields={"coins": f"{coin} has no bars in this range"},
-                values={"coin": coin},
-                reasons={"coins": {"code": "no_data", "values": {"coin": coin}}},
-            )
+            raise _unfit(
+                "no_data", f"There are no bars of {coin} in this range.",
+                "coins", f"{coin} has no bars in this range", {"coin": coin},
+            )  # fmt: skip
         _check_gaps(resolved, coin, inside)
         _check_warmup(resolved, coin, len(series.between(0, resolved.start_ms)))
 
@@ -35,25 +33,29 @@ def _check_gaps(resolved: ResolvedBacktest, coin: str, inside: KlineSeries) -> N
     if not len(missing):
         return
     longest, total = int(missing.max()), int(missing.sum())
-    share = total / (total + len(inside))
-    if share > resolved.max_missing_share:
-        raise InvalidInput(
+    share, most_share = total / (total + len(inside)), resolved.max_missing_share
+    if share > most_share:
+        raise _unfit(
+            "gaps",
             f"{coin} lacks {total} bars inside the range, {share:.1%} of them, where at most "
-            f"{resolved.max_missing_share:.1%} may be missing.",
-            code="gaps",
-            fields={"max_missing_share": f"{coin} lacks {share:.4f}"},
-            values={"coin": coin},
-            reasons={"max_missing_share": {"code": "gaps", "values": {"coin": coin}}},
-        )
-    if resolved.max_gap_bars is not None and longest > resolved.max_gap_bars:
+            f"{most_share:.1%} may be missing.",
+            "max_missing_share",
+            f"{coin} lacks {share:.4f}",
+            {
+                "coin": coin, "bars": total, "percent": share * 100,
+                "most_percent": most_share * 100,
+            },
+        )  # fmt: skip
+    most = resolved.max_gap_bars
+    if most is not None and longest > most:
         after = iso_utc(int(inside.open_time[int(missing.argmax())]) + length)
-        raise InvalidInput(
+        raise _unfit(
+            "gaps",
             f"{coin} lacks {longest} bars in one place, from {after} on, where at most "
-            f"{resolved.max_gap_bars} may be missing.",
-            code="gaps",
-            fields={"max_gap_bars": f"{coin} lacks {longest}"},
-            values={"coin": coin},
-            reasons={"max_gap_bars": {"code": "gaps", "values": {"coin": coin}}},
+            f"{most} may be missing.",
+            "max_gap_bars",
+            f"{coin} lacks {longest}",
+            {"coin": coin, "bars": longest, "time": after, "most": most},
         )
 
 
@@ -62,11 +64,18 @@ def _check_warmup(resolved: ResolvedBacktest, coin: str, before: int) -> None:
     asked = resolved.warmup_bars
     if asked is None or before >= asked:
         return
-    values = {"coin": coin, "before": before, "asked": asked}
-    raise InvalidInput(
+    raise _unfit(
+        "warmup_missing",
         f"{coin} has {before} bars before the start, where {asked} were asked for as warm-up.",
-        code="warmup_missing",
-        fields={"warmup_bars": f"{coin} has {before}"},
-        values=values,
-        reasons={"warmup_bars": {"code": "warmup_missing", "values": values}},
+        "warmup_bars",
+        f"{coin} has {before}",
+        {"coin": coin, "before": before, "asked": asked},
     )
+
+
+def _unfit(
+    code: str, message: str, field: str, why: str, values: Mapping[str, Any]
+) -> InvalidInput:
+    """The refusal, and the same at the field that it is about."""
+    reasons: dict[str, Reason] = {field: {"code": code, "values": values}}
+    return InvalidInput(message, code=code, fields={field: why}, values=values, reasons=reasons)

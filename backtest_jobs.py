@@ -22,7 +22,14 @@ from backtesting import Cancelled
 from data_aggregator import MultiSourceDataAggregator
 from database import Database
 from domain import Clock, Coin, Instrument
-from errors import Conflict, InvalidInput, SourceError, SourceUnavailable, TradingSystemError
+from errors import (
+    Conflict,
+    Failure,
+    InvalidInput,
+    SourceError,
+    SourceUnavailable,
+    TradingSystemError,
+)
 from event_stream import EventStream
 from kline_store import KlineStore
 from llm_run_terms import LlmTerms, resolve_terms, terms_here
@@ -252,10 +259,11 @@ class BacktestJobs:
         except Cancelled:
             return  # by its owner, or by the end of the process: then it is run again
         except TradingSystemError as error:
-            self._fail(backtest_id, error.code, error.message)
+            self._fail(backtest_id, Failure.of(error))
         except Exception as error:  # the edge: whatever went wrong must stand with the run
             log.exception("backtest %s failed", backtest_id)
-            self._fail(backtest_id, "internal_error", f"{type(error).__name__}: {error}")
+            said = f"{type(error).__name__}: {error}"
+            self._fail(backtest_id, Failure("internal_error", said, {"said": said}))
         self._publish(backtest_id)
 
     def with_bars(
@@ -314,6 +322,12 @@ class BacktestJobs:
                     f"{share:.0%} of the bars of {coin.symbol} are not stored, and no source "
                     f"answers for them: {history.failure.message}",
                     code="no_data",
+                    values={
+                        "coin": coin.symbol,
+                        "percent": share * 100,
+                        "reason": history.failure.code,
+                        "said": history.failure.message,
+                    },
                 )
         self._data_aggregator.fetch_history(
             coin, interval, warmup_start_ms, resolved.start_ms, progress, source=history.source
@@ -335,13 +349,13 @@ class BacktestJobs:
                 self._llm_access if lane is self._llm_lane else None,
             )  # fmt: skip
         except BrokenProcessPool:
-            outcome = ("worker_died", "The processes that ran it have died.")
+            outcome = Failure("worker_died", "The processes that ran it have died.")
         if outcome is not None:
-            self._fail(backtest_id, *outcome)
+            self._fail(backtest_id, outcome)
 
-    def _fail(self, backtest_id: int, code: str, message: str) -> None:
+    def _fail(self, backtest_id: int, failure: Failure) -> None:
         with self._database.transaction() as connection:
-            backtests.fail(connection, backtest_id, code, message, self._clock.now_ms())
+            backtests.fail(connection, backtest_id, failure, self._clock.now_ms())
 
     def _publish(self, backtest_id: int) -> None:
         if backtests.status_of(self._database.connection, backtest_id) is not None:

@@ -20,7 +20,7 @@ from backtesting import BacktestEngine, BacktestResult, Cancelled
 from clock import SystemClock
 from database import Database
 from domain import Entry, Instrument, KlineSeries, Trader
-from errors import InvalidInput, TradingSystemError
+from errors import Failure, InvalidInput, TradingSystemError
 from kline_store import KlineStore
 from llm_backtests import BacktestLlmTrader, make_llm_trader
 from llm_client import LLMClient, LLMClients
@@ -51,8 +51,8 @@ def run_stored_backtest(
     backtest_id: int,
     instruments: dict[str, Instrument],
     access: LlmAccess | None = None,
-) -> tuple[str, str] | None:
-    """Run a stored backtest on stored bars and store its report; (code, sentence) if it cannot be."""
+) -> Failure | None:
+    """Run a stored backtest on stored bars and store its report; why not if it cannot be."""
     with logged_with(backtest_id=backtest_id):
         return _run_stored(Database(database_path, SystemClock()), backtest_id, instruments, access)
 
@@ -62,7 +62,7 @@ def _run_stored(
     backtest_id: int,
     instruments: dict[str, Instrument],
     access: LlmAccess | None,
-) -> tuple[str, str] | None:
+) -> Failure | None:
     try:
         record = backtests.get(database.connection, backtest_id)
         resolved = ResolvedBacktest.model_validate(record.config)
@@ -72,7 +72,7 @@ def _run_stored(
     except Cancelled:
         return None
     except TradingSystemError as error:
-        return error.code, error.message
+        return Failure.of(error)
     finally:
         database.close()
     return None

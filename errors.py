@@ -11,6 +11,7 @@ speaks of, by name, as JSON. `reasons` are the same of each of `fields`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 
@@ -43,6 +44,20 @@ class TradingSystemError(Exception):
         self.reasons = dict(reasons or {})
         if code is not None:
             self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as it is stored with what it has ended."""
+
+    code: str
+    message: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: TradingSystemError) -> Failure:
+        """What is known of an error."""
+        return cls(error.code, error.message, error.values)
 
 
 class InvalidInput(TradingSystemError):

@@ -151,6 +151,7 @@ class _InterruptibleCalls:
                 f"The run stops at {iso_utc(self._asked.bar_time)}: {error.message} Its answers are "
                 "recorded: the same run asked for again goes on from here.",
                 code=error.code,
+                values={"time": iso_utc(self._asked.bar_time), "said": error.message},
             ) from error
         except CallsHalted as halted:
             raise Cancelled from halted
@@ -188,7 +189,9 @@ class LlmRun:
         """What asks the provider, which must be where the run's questions are meant to go."""
         if self.llm.provider_id is None:
             raise LlmStopped(
-                f"There is no provider at {self.llm.api_url} to ask.", code="no_provider"
+                f"There is no provider at {self.llm.api_url} to ask.",
+                code="no_provider",
+                values={"address": self.llm.api_url},
             )
         client = factory(self.llm.provider_id)
         if client.provider.api_url != self.llm.api_url:
@@ -196,6 +199,7 @@ class LlmRun:
                 f"The provider has moved from {self.llm.api_url} to {client.provider.api_url}: "
                 "start the run anew.",
                 code="provider_moved",
+                values={"before": self.llm.api_url, "address": client.provider.api_url},
             )
         return client
 

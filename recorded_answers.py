@@ -153,7 +153,12 @@ class RecordedCalls:
         if self._record.replay is Replay.ONLY:
             raise AnswerMissing(
                 f"No answer is recorded to the question about {self._asked} ({purpose}), whose "
-                f"hash is {asked_hash}, and this run may not ask."
+                f"hash is {asked_hash}, and this run may not ask.",
+                values={
+                    "coins": list(self._asked.coins),
+                    "time": iso_utc(self._asked.bar_time),
+                    "hash": asked_hash,
+                },
             )
         if self._calls is None:
             self._calls = self._live()

@@ -22,7 +22,7 @@ from backtest_worker import stored_history
 from backtesting import Cancelled
 from database import Database
 from domain import Clock
-from errors import Conflict, InvalidInput, TradingSystemError
+from errors import Conflict, Failure, InvalidInput, TradingSystemError
 from repositories import backtests, sweeps
 from repositories.backtests import BacktestRecord
 from repositories.sweeps import SweepRecord
@@ -146,12 +146,13 @@ class SweepJobs:
         except Cancelled:
             return  # by its owner, or by the end of the process: then it is run again
         except TradingSystemError as error:
-            self._fail(sweep_id, error.code, error.message)
+            self._fail(sweep_id, Failure.of(error))
         except BrokenProcessPool:
-            self._fail(sweep_id, "worker_died", "A process that ran it has died.")
+            self._fail(sweep_id, Failure("worker_died", "A process that ran it has died."))
         except Exception as error:  # the edge: whatever went wrong must stand with the search
             log.exception("search %s failed", sweep_id)
-            self._fail(sweep_id, "internal_error", f"{type(error).__name__}: {error}")
+            said = f"{type(error).__name__}: {error}"
+            self._fail(sweep_id, Failure("internal_error", said, {"said": said}))
 
     def _searched(self, sweep_id: int) -> dict[str, Any]:
         sweep = read_sweep(sweeps.get(self._database.connection, sweep_id).config)
@@ -181,9 +182,9 @@ class SweepJobs:
             if not sweeps.set_progress(connection, sweep_id, share):
                 raise Cancelled
 
-    def _fail(self, sweep_id: int, code: str, message: str) -> None:
+    def _fail(self, sweep_id: int, failure: Failure) -> None:
         with self._database.transaction() as connection:
-            sweeps.fail(connection, sweep_id, code, message, self._clock.now_ms())
+            sweeps.fail(connection, sweep_id, failure, self._clock.now_ms())
 
 
 def _history_bars(run: ResolvedBacktest, combination: Combination) -> int:
@@ -203,7 +204,11 @@ def recorded_run(record: BacktestRecord) -> ResolvedBacktest:
     report: Mapping[str, Any] = record.report or {}
     decisions = report.get("decisions")
     if not decisions:
-        raise Conflict(f"Backtest {record.id} has no recorded decisions.", code="no_decisions")
+        raise Conflict(
+            f"Backtest {record.id} has no recorded decisions.",
+            code="no_decisions",
+            values={"id": record.id},
+        )
     return run.model_copy(
         update={"trader": "scripted", "params": {"decisions": decisions}, "llm": None}
     )

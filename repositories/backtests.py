@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from errors import NotFound
+from errors import Failure, NotFound
 
 _LIST_COLUMNS = (
     "id, model_id, config, config_hash, data_hash, status, progress, error_code, error, "
-    "created_at, started_at, finished_at, summary, runner"
+    "error_values, created_at, started_at, finished_at, summary, runner"
 )
 
 
@@ -30,6 +30,7 @@ class BacktestRecord:
     progress: float
     error_code: str | None
     error: str | None
+    error_values: Mapping[str, Any]
     created_at: int
     started_at: int | None
     finished_at: int | None
@@ -61,7 +62,11 @@ def get(
         f"SELECT {columns} FROM backtests WHERE id = ?", (backtest_id,)
     ).fetchone()
     if row is None:
-        raise NotFound(f"There is no backtest {backtest_id}.", code="unknown_backtest")
+        raise NotFound(
+            f"There is no backtest {backtest_id}.",
+            code="unknown_backtest",
+            values={"id": backtest_id},
+        )
     return _record(row)
 
 
@@ -163,14 +168,12 @@ def finish(
     )
 
 
-def fail(
-    connection: sqlite3.Connection, backtest_id: int, code: str, message: str, now_ms: int
-) -> None:
+def fail(connection: sqlite3.Connection, backtest_id: int, failure: Failure, now_ms: int) -> None:
     """Store why an unfinished one ended without a report."""
     connection.execute(
-        "UPDATE backtests SET status = 'failed', error_code = ?, error = ?, finished_at = ? "
-        "WHERE id = ? AND status IN ('queued', 'running')",
-        (code, message, now_ms, backtest_id),
+        "UPDATE backtests SET status = 'failed', error_code = ?, error = ?, error_values = ?, "
+        "finished_at = ? WHERE id = ? AND status IN ('queued', 'running')",
+        (failure.code, failure.message, json.dumps(failure.values), now_ms, backtest_id),
     )
 
 
@@ -194,7 +197,7 @@ def _record(row: sqlite3.Row) -> BacktestRecord:
     return BacktestRecord(
         row["id"], row["model_id"], json.loads(row["config"]), row["config_hash"],
         row["data_hash"], row["status"], row["progress"], row["error_code"], row["error"],
-        row["created_at"], row["started_at"], row["finished_at"],
+        json.loads(row["error_values"]), row["created_at"], row["started_at"], row["finished_at"],
         None if row["summary"] is None else json.loads(row["summary"]),
         None if report is None else json.loads(zlib.decompress(report)),
         row["runner"],

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from errors import NotFound
+from errors import Failure, NotFound
 
 _LIST_COLUMNS = (
-    "id, config, status, progress, tries, skipped, error_code, error, created_at, started_at, "
-    "finished_at"
+    "id, config, status, progress, tries, skipped, error_code, error, error_values, created_at, "
+    "started_at, finished_at"
 )
 
 
@@ -29,6 +29,7 @@ class SweepRecord:
     skipped: int
     error_code: str | None
     error: str | None
+    error_values: Mapping[str, Any]
     created_at: int
     started_at: int | None
     finished_at: int | None
@@ -54,7 +55,9 @@ def get(connection: sqlite3.Connection, sweep_id: int, *, with_result: bool = Fa
     columns = f"{_LIST_COLUMNS}, result" if with_result else _LIST_COLUMNS
     row = connection.execute(f"SELECT {columns} FROM sweeps WHERE id = ?", (sweep_id,)).fetchone()
     if row is None:
-        raise NotFound(f"There is no search {sweep_id}.", code="unknown_sweep")
+        raise NotFound(
+            f"There is no search {sweep_id}.", code="unknown_sweep", values={"id": sweep_id}
+        )
     return _record(row)
 
 
@@ -112,14 +115,12 @@ def finish(
     )
 
 
-def fail(
-    connection: sqlite3.Connection, sweep_id: int, code: str, message: str, now_ms: int
-) -> None:
+def fail(connection: sqlite3.Connection, sweep_id: int, failure: Failure, now_ms: int) -> None:
     """Store why an unfinished one ended without a result."""
     connection.execute(
-        "UPDATE sweeps SET status = 'failed', error_code = ?, error = ?, finished_at = ? "
-        "WHERE id = ? AND status IN ('queued', 'running')",
-        (code, message, now_ms, sweep_id),
+        "UPDATE sweeps SET status = 'failed', error_code = ?, error = ?, error_values = ?, "
+        "finished_at = ? WHERE id = ? AND status IN ('queued', 'running')",
+        (failure.code, failure.message, json.dumps(failure.values), now_ms, sweep_id),
     )
 
 
@@ -142,6 +143,6 @@ def _record(row: sqlite3.Row) -> SweepRecord:
     result = row["result"] if "result" in row.keys() else None  # noqa: SIM118 - a Row's values
     return SweepRecord(
         row["id"], json.loads(row["config"]), row["status"], row["progress"], row["tries"],
-        row["skipped"], row["error_code"], row["error"], row["created_at"], row["started_at"],
+        row["skipped"], row["error_code"], row["error"], json.loads(row["error_values"]), row["created_at"], row["started_at"],
         row["finished_at"], None if result is None else json.loads(zlib.decompress(result)),
     )  # fmt: skip

@@ -57,6 +57,7 @@ class BacktestAnswer(BaseModel):
     config: dict[str, Any]
     error: str | None
     code: str | None
+    values: dict[str, Any] = Field(description="What the error speaks of")
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -163,10 +164,11 @@ def _raise_failure(record: BacktestRecord) -> None:
     if record.status != "failed":
         return
     message, code = record.error or "The backtest failed.", record.error_code or ""
+    kind: type[TradingSystemError] = InvalidInput
     if code in ("internal_error", "worker_died"):
-        raise TradingSystemError(message, code=code)
-    if code in ("answer_missing", "run_cap"):
-        raise Conflict(message, code=code)
-    if code.startswith(("source_", "llm_")):
-        raise SourceUnavailable(message, code=code)
-    raise InvalidInput(message, code=code)
+        kind = TradingSystemError
+    elif code in ("answer_missing", "run_cap"):
+        kind = Conflict
+    elif code.startswith(("source_", "llm_")):
+        kind = SourceUnavailable
+    raise kind(message, code=code, values=record.error_values)

@@ -226,6 +226,7 @@ def backtest(record: BacktestRecord) -> dict[str, Any]:
         "config": dict(record.config),
         "error": record.error,
         "code": record.error_code,
+        "values": dict(record.error_values),
         "created_at": iso_utc(record.created_at),
         "started_at": time(record.started_at),
         "finished_at": time(record.finished_at),

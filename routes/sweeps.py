@@ -48,6 +48,7 @@ class SweepAnswer(BaseModel):
     config: dict[str, Any]
     error: str | None
     code: str | None
+    values: dict[str, Any] = Field(description="What the error speaks of")
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -134,6 +135,7 @@ def _shown(record: SweepRecord) -> dict[str, Any]:
         "config": {**record.config, "run": run},
         "error": record.error,
         "code": record.error_code,
+        "values": dict(record.error_values),
         "created_at": iso_utc(record.created_at),
         "started_at": None if record.started_at is None else iso_utc(record.started_at),
         "finished_at": None if record.finished_at is None else iso_utc(record.finished_at),

@@ -42,6 +42,7 @@ def make_trader(
             f"There is no trader {key!r}; there are {known}.",
             code="unknown_trader",
             fields={"trader": f"one of {known}"},
+            values={"trader": key, "known": known},
         )
     return trader_class(coins, params)
 

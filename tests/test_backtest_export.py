@@ -91,6 +91,10 @@ def test_the_page_is_in_the_language_of_its_reader(app: Flask, record: BacktestR
     assert 'lang="zh"' in answer.text
     assert "最大回撤" in answer.text
     assert "Maximum drawdown" not in answer.text
+    report: Any = record.report
+    assert report["warnings"]
+    for warning in report["warnings"]:
+        assert warning["message"] not in answer.text
 
 
 @pytest.mark.parametrize("locale", ["en", "zh"])

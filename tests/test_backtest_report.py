@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from test_backtest_engine import MOVING_AVERAGE_CROSS
 
 from backtest_benchmarks import buy_and_hold_values
 from backtest_report import MOST_POINTS, build_report, candles_hash, points_to_keep
+from backtest_warnings import SENTENCES, warning
 from backtesting import Funding
 from domain import DAY_MS, HOUR_MS, Interval
 from paper_execution import ExecutionRules
@@ -458,3 +461,24 @@ class TestCandlesAndWarnings:
             for rules in (FREE, ExecutionRules(Decimal("0.01")))
         )
         assert free == dear
+
+
+# -------------------------------------------------------------------------------------- warnings
+
+
+def test_a_warning_is_a_code_its_values_and_the_sentence_made_of_them():
+    assert warning("missing_bars", coin="ETH", bars=1200) == {
+        "code": "missing_bars",
+        "values": {"coin": "ETH", "bars": 1200},
+        "message": "ETH lacks 1,200 bars inside the range; it kept its last price.",
+    }
+    assert "did as well in 23 % of runs" in warning("luck", percent=23.4)["message"]
+    assert warning("still_open", coins=["BTC", "ETH"])["message"].endswith("trades: BTC, ETH.")
+
+
+def test_pages_have_the_same_words_for_every_warning():
+    module = Path(__file__).parent.parent / "static" / "js" / "backtest-warnings.js"
+    words = dict(
+        re.findall(r"^  (\w+): \(values\) => t\('(.+)', values\)", module.read_text(), re.M)
+    )
+    assert words == SENTENCES

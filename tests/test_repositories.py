@@ -29,7 +29,7 @@ from domain import (
     Signal,
     TradingModel,
 )
-from errors import Conflict, LedgerMismatch, NotFound
+from errors import Conflict, Failure, LedgerMismatch, NotFound
 from ledger import Account
 from repositories import backtests, books, coins, cycles, models, pools
 from repositories import settings as setting_rows
@@ -519,7 +519,7 @@ def test_a_cancelled_run_stays_cancelled(connection: sqlite3.Connection, backtes
     assert not backtests.cancel(connection, backtest_id, NOW_MS + 2)
     cancelled = backtests.get(connection, backtest_id, with_report=True)
     backtests.finish(connection, backtest_id, REPORT, NOW_MS + 3)
-    backtests.fail(connection, backtest_id, "worker_died", "It died.", NOW_MS + 3)
+    backtests.fail(connection, backtest_id, Failure("worker_died", "It died."), NOW_MS + 3)
     backtests.set_progress(connection, backtest_id, 0.9)
     backtests.requeue(connection, backtest_id)
     assert not backtests.start(connection, backtest_id, NOW_MS + 4)
@@ -535,9 +535,11 @@ def test_a_run_cancelled_in_the_queue_is_never_started(
 
 
 def test_a_failed_run_says_why(connection: sqlite3.Connection, backtest_id: int):
-    backtests.fail(connection, backtest_id, "no_data", "No candles.", NOW_MS)
+    failure = Failure("no_data", "No candles.", {"coin": "BTC"})
+    backtests.fail(connection, backtest_id, failure, NOW_MS)
     failed = backtests.get(connection, backtest_id)
     assert (failed.status, failed.error_code, failed.error) == ("failed", "no_data", "No candles.")
+    assert failed.error_values == {"coin": "BTC"}
     assert not backtests.cancel(connection, backtest_id, NOW_MS)
 
 

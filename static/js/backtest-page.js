@@ -5,11 +5,11 @@ import { backtestForm, fetchChoices } from './backtest-form.js';
 import { isUnfinished, runProgressLine, runCoins, runName, runRange, statusBadge, statusWord } from './backtest-runs.js';
 import { confirmed } from './dialog.js';
 import { byId, element, replaceContent } from './element.js';
-import { errorText } from './error-words.js';
 import { emptyState, showFailure } from './failure.js';
 import { clearFieldErrors, invalidFields, showFieldErrors } from './fields.js';
 import { directionClass, formatNumber, formatPercent, formatTime } from './format.js';
 import { t } from './i18n.js';
+import { failureText } from './backtest-failures.js';
 import { onStreamResumed, streamState, subscribe } from './stream.js';
 import { sweepForm } from './sweep-form.js';
 import { sweepList } from './sweep-runs.js';
@@ -198,7 +198,7 @@ function tellEnd(run) {
   asked.delete(run.id);
   const name = `#${run.id} ${runName(run, traderNames)}`;
   if (run.status === 'cancelled') return toast(t('%(backtest)s was cancelled.', { backtest: name }));
-  const outcome = run.status === 'done' ? formatPercent(run.summary?.['return_percentage']) : errorText(run.code, run.error ?? '');
+  const outcome = run.status === 'done' ? formatPercent(run.summary?.['return_percentage']) : failureText(run);
   replaceContent(
     byId('backtest-finished'),
     element(

@@ -8,15 +8,16 @@ import { showMonthlyReturns } from './backtest-monthly.js';
 import { backtestPriceChart, coinButtons } from './backtest-price-chart.js';
 import { isUnfinished, runCoins, runName, runProgressLine, runRange, statusBadge } from './backtest-runs.js';
 import { showCandlesUsed, showConfig } from './backtest-terms.js';
+import { warningText } from './backtest-warnings.js';
 import { downloadTrips, numbered, tripColumns } from './backtest-trades.js';
 import { confirmed } from './dialog.js';
 import { byId, element, replaceContent, setText } from './element.js';
-import { errorText } from './error-words.js';
 import { emptyState, showFailure } from './failure.js';
 import { formatNumber } from './format.js';
 import { showHistogram } from './histogram.js';
 import { t } from './i18n.js';
 import { lineChart } from './line-chart.js';
+import { failureText } from './backtest-failures.js';
 import { onStreamResumed, streamState, subscribe } from './stream.js';
 import { dataTable } from './table.js';
 import { toastError } from './toast.js';
@@ -80,8 +81,9 @@ function showRun(run, name) {
 }
 
 /** @param {Run} run that gave no report */
-function endNotice({ status, error, code }) {
-  const message = status === 'failed' ? (error ? errorText(code, error) : t('This run failed.')) : t('This run was cancelled before its end; it has no result.');
+function endNotice(run) {
+  const { status } = run;
+  const message = status === 'failed' ? failureText(run) || t('This run failed.') : t('This run was cancelled before its end; it has no result.');
   const kind = status === 'failed' ? 'notice notice-error' : 'notice';
   return element('div', { class: kind, 'data-testid': 'run-ended' }, message);
 }
@@ -118,7 +120,7 @@ function showReport(run, name) {
   byId('export-run').hidden = false;
   byId('compare-run').hidden = false;
   byId('search-run').hidden = run.config['trader'] !== 'scripted' && !report['decisions']?.length;
-  replaceContent(byId('warnings'), ...report['warnings'].map((/** @type {string} */ warning) => element('li', { class: 'notice notice-warn' }, warning)));
+  replaceContent(byId('warnings'), ...report['warnings'].map((/** @type {import('./backtest-warnings.js').ReportWarning} */ warning) => element('li', { class: 'notice notice-warn' }, warningText(warning))));
   showMetrics(report['summary']);
   backtestCurves().show(report['account_values']);
   showTrades(run.config, report);

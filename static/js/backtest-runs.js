@@ -8,6 +8,7 @@
  * @property {Record<string, any>} config
  * @property {string | null} error
  * @property {string | null} code
+ * @property {Record<string, any>} values what the error speaks of
  * @property {string} created_at
  * @property {string | null} started_at
  * @property {string | null} finished_at
@@ -25,10 +26,10 @@
  */
 
 import { element } from './element.js';
-import { errorText } from './error-words.js';
 import { formatAge, formatMoney, formatVolume, isNumber } from './format.js';
 import { t } from './i18n.js';
 import { progressLine } from './progress-line.js';
+import { failureText } from './backtest-failures.js';
 
 /** @type {Record<Run['status'], [label: string, badge: string]>} */
 const STATUSES = {
@@ -46,9 +47,9 @@ export const isUnfinished = ({ status }) => status === 'queued' || status === 'r
 export const statusWord = (status) => STATUSES[status]?.[0] ?? status;
 
 /** @param {Run} run */
-export function statusBadge({ status, error, code }) {
+export function statusBadge({ status, error, code, values }) {
   const badge = STATUSES[status]?.[1] ?? 'badge';
-  return element('span', { class: badge, title: error && errorText(code, error), 'data-testid': 'backtest-status' }, statusWord(status));
+  return element('span', { class: badge, title: error && failureText({ error, code, values }), 'data-testid': 'backtest-status' }, statusWord(status));
 }
 
 /**

@@ -4,7 +4,6 @@ import { ApiError, get, post, remove } from './api.js';
 import { runCoins, runName, runRange, statusBadge } from './backtest-runs.js';
 import { confirmed } from './dialog.js';
 import { byId, element, replaceContent, setText } from './element.js';
-import { errorText } from './error-words.js';
 import { emptyState, showFailure } from './failure.js';
 import { select } from './fields.js';
 import { directionClass, formatMoney, formatNumber, formatPercent, isNumber, NOTHING } from './format.js';
@@ -13,6 +12,7 @@ import { lineChart } from './line-chart.js';
 import { progressLine } from './progress-line.js';
 import { axisLabel, axisValue } from './sweep-axes.js';
 import { showHeatMap, valuesOf } from './sweep-heat-map.js';
+import { failureText } from './backtest-failures.js';
 import { asRun, isUnderWay } from './sweep-runs.js';
 import { dataTable } from './table.js';
 import { toastError } from './toast.js';
@@ -76,7 +76,7 @@ function showSweep(sweep, name) {
     return;
   }
   if (sweep.status === 'done' && sweep.result) return shown ? undefined : showResult(sweep, sweep.result);
-  const words = sweep.status === 'failed' ? (sweep.error ? errorText(sweep.code, sweep.error) : t('This search failed.')) : t('This search was cancelled before its end; it has no result.');
+  const words = sweep.status === 'failed' ? failureText(sweep) || t('This search failed.') : t('This search was cancelled before its end; it has no result.');
   replaceContent(state, element('div', { class: sweep.status === 'failed' ? 'notice notice-error' : 'notice', 'data-testid': 'sweep-ended' }, words));
 }
 

@@ -10,6 +10,7 @@
  * @property {Record<string, any>} config
  * @property {string | null} error
  * @property {string | null} code
+ * @property {Record<string, any>} values what the error speaks of
  * @property {string} created_at
  * @property {string | null} started_at
  * @property {string | null} finished_at
