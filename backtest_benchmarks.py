@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from backtesting import BacktestResult
-from domain import FloatArray
+from domain import FloatArray, KlineSeries
 from performance import last_of_every_day
 
 
 def buy_and_hold_values(result: BacktestResult) -> FloatArray:
-    """Buying all coins in equal parts at their first open and holding them, at every close.
+    """Buying all coins of the run in equal parts and holding them, at every close."""
+    return held_values(result, list(result.history.values()))
+
+
+def held_values(result: BacktestResult, held: Sequence[KlineSeries]) -> FloatArray:
+    """Buying these in equal parts at their first open and holding them, at every close.
 
     Pays the run's fee and slippage, without leverage; a coin that is listed later keeps its part
     in cash until then.
     """
     config = result.config
-    part = float(config.initial_capital) / len(config.coins)
+    part = float(config.initial_capital) / len(held)
     costs = 1 + _cost_share(result)
     opened = result.close_time - config.interval.milliseconds
     total = np.zeros(len(opened))
-    for series in result.history.values():
+    for series in held:
         first = int(np.searchsorted(series.open_time, config.start_ms))
         quantity = part / (series.open[first] * costs)
         if len(series) - first == len(opened):  # it has every bar of the range

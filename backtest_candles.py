@@ -18,10 +18,7 @@ def check_candles(resolved: ResolvedBacktest, history: Mapping[str, KlineSeries]
     for coin, series in history.items():
         inside = series.between(resolved.start_ms, resolved.end_ms)
         if not len(inside):
-            raise _unfit(
-                "no_data", f"There are no bars of {coin} in this range.",
-                "coins", f"{coin} has no bars in this range", {"coin": coin},
-            )  # fmt: skip
+            raise no_bars(coin, "coins")
         _check_gaps(resolved, coin, inside)
         _check_warmup(resolved, coin, len(series.between(0, resolved.start_ms)))
 
@@ -70,6 +67,14 @@ def _check_warmup(resolved: ResolvedBacktest, coin: str, before: int) -> None:
         "warmup_bars",
         f"{coin} has {before}",
         {"coin": coin, "before": before, "asked": asked},
+    )
+
+
+def no_bars(coin: str, field: str) -> InvalidInput:
+    """The refusal of a run without candles of a coin, which is named in this field."""
+    why = f"{coin} has no bars in this range"
+    return _unfit(
+        "no_data", f"There are no bars of {coin} in this range.", field, why, {"coin": coin}
     )
 
 

@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from ai_params import AI_TRADER
-from backtest_request import BacktestRequest, ResolvedBacktest, with_leverage
+from backtest_request import BacktestRequest, ResolvedBacktest, with_run_terms
 from backtest_worker import LlmAccess, run_stored_backtest, silent_trader
 from backtesting import Cancelled
 from data_aggregator import MultiSourceDataAggregator
@@ -83,7 +83,7 @@ class BacktestJobs:
         self, resolved: ResolvedBacktest, model_id: int | None = None
     ) -> BacktestRecord:
         """Queue a run of which all is known, such as one from another machine."""
-        for symbol in resolved.coins:
+        for symbol in resolved.coins_read:
             coins.get(self._database.connection, symbol)
         if resolved.llm is not None:
             here = terms_here(self._database, resolved.llm)
@@ -167,16 +167,37 @@ class BacktestJobs:
             terms
             | {
                 "trader": trader,
-                "params": with_leverage(trader, params, request.leverage),
+                "params": with_run_terms(trader, params, request.leverage, request.seed),
                 "coins": list(dict.fromkeys(chosen)),
                 "risk": request.risk or risk,
                 "llm": self._llm_terms(request, trader, params, chosen),
-                "source": self._data_aggregator.kline_source_name(),
+                "seed": request.seed or 0,
+                "benchmark": self._benchmark(request.benchmark),
+                "source": self._source(request.source),
+                "source_alone": request.source is not None,
                 "weights": {symbol: weights.get(symbol, 1.0) for symbol in chosen}
                 if len(set(weights.values())) > 1
                 else {},
             }
         )
+
+    def _benchmark(self, symbol: str | None) -> str | None:
+        """Raises NotFound (unknown_coin)."""
+        return None if symbol is None else coins.get(self._database.connection, symbol).symbol
+
+    def _source(self, asked: str | None) -> str:
+        """Whose candles come first. Raises InvalidInput."""
+        known = self._data_aggregator.kline_source_names()
+        if asked is None:
+            return known[0]
+        if asked not in known:
+            names = ", ".join(known)
+            raise InvalidInput(
+                f"There is no source {asked!r} of candles; there are {names}.",
+                fields={"source": f"one of {names}"},
+                reasons={"source": {"code": "literal_error", "values": {"expected": names}}},
+            )
+        return asked
 
     def _llm_terms(
         self, request: BacktestRequest, trader: str, params: Mapping[str, Any], coins: list[str]
@@ -214,7 +235,7 @@ class BacktestJobs:
         connection = self._database.connection
         store = KlineStore(self._database)
         fingerprint = []
-        for symbol in resolved.coins:
+        for symbol in resolved.coins_read:
             coin = coins.get(connection, symbol)
             fingerprint.append(
                 store.fingerprint(
@@ -276,9 +297,10 @@ class BacktestJobs:
         """
         warmup_start_ms = resolved.warmup_start_ms(history_bars)
         sources = {}
-        for symbol in resolved.coins:
+        for symbol in resolved.coins_read:
             coin = coins.get(self._database.connection, symbol)
-            source = self._fetch(coin, resolved, warmup_start_ms, lambda _: go_on())
+            first_ms = warmup_start_ms if symbol in resolved.coins else resolved.start_ms
+            source = self._fetch(coin, resolved, first_ms, lambda _: go_on())
             if source != resolved.source:
                 sources[symbol] = source
         return resolved.model_copy(update={"sources": sources})
@@ -312,8 +334,9 @@ class BacktestJobs:
         """
         interval = resolved.interval
         history = self._data_aggregator.fetch_history(
-            coin, interval, resolved.start_ms, resolved.end_ms, progress
-        )
+            coin, interval, resolved.start_ms, resolved.end_ms, progress,
+            source=resolved.source if resolved.source_alone else None,
+        )  # fmt: skip
         expected = (resolved.end_ms - resolved.start_ms) // interval.milliseconds
         if history.failure is not None:
             share = history.unanswered_bars / max(expected, 1)

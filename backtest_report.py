@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtest_benchmarks import buy_and_hold_values, equal_weight_final_value
+from backtest_benchmarks import buy_and_hold_values, equal_weight_final_value, held_values
 from backtest_columns import FillColumns, Places, RunColumns, TripColumns
 from backtest_trips import excursions, probability_of_luck
 from backtest_warnings import ReportWarning, warning
@@ -50,15 +50,16 @@ WORDS = {word: word.value for words in (Side, FillKind, Reason) for word in word
 Report = dict[str, Any]
 
 
-def build_report(result: BacktestResult) -> Report:
+def build_report(result: BacktestResult, benchmark_coin: KlineSeries | None = None) -> Report:
     """The report of a run: `summary`, `trades` (round trips), `fills`, `account_values` and more.
 
-    The configuration of the run is its caller's to add.
+    It is held against buying and holding `benchmark_coin`, else all its coins. The configuration of the run is its caller's to add.
     """
     run = RunColumns.of(result)
-    benchmark = buy_and_hold_values(result)
+    held = buy_and_hold_values(result)
+    benchmark = held if benchmark_coin is None else held_values(result, [benchmark_coin])
     report = {
-        "summary": _summary(run, benchmark),
+        "summary": _summary(run, held, benchmark),
         "trades": _trips(run),
         "fills": _fills(run.fills),
         "account_values": _account_values(run, benchmark),
@@ -79,12 +80,12 @@ def build_report(result: BacktestResult) -> Report:
 # -------------------------------------------------------------------------------- the figures
 
 
-def _summary(run: RunColumns, benchmark: FloatArray) -> dict[str, Any]:
+def _summary(run: RunColumns, held: FloatArray, benchmark: FloatArray) -> dict[str, Any]:
     result, equity = run.result, run.equity
     initial, final = float(equity[0]), float(equity[-1])
     days = daily_returns(result.close_time, equity[1:], initial)
     benchmark_days = daily_returns(result.close_time, benchmark, initial)
-    resampled = intervals(days)
+    resampled = intervals(days, result.config.seed)
     return {
         "initial_capital": initial,
         "final_value": final,
@@ -105,7 +106,8 @@ def _summary(run: RunColumns, benchmark: FloatArray) -> dict[str, Any]:
         "return_interval": resampled.return_percentage,
         "sharpe_interval": resampled.sharpe,
         "luck_probability": probability_of_luck(run),
-        "buy_and_hold_return_percentage": (float(benchmark[-1]) / initial - 1) * 100,
+        "benchmark_return_percentage": (float(benchmark[-1]) / initial - 1) * 100,
+        "buy_and_hold_return_percentage": (float(held[-1]) / initial - 1) * 100,
         "equal_weight_return_percentage": (equal_weight_final_value(result) / initial - 1) * 100,
     }
 

@@ -32,6 +32,7 @@ from strategies import registry
 
 MOST_COINS = 200
 MOST_WARMUP_BARS = 100_000
+LARGEST_SEED = 2**32 - 1
 FIRST_DAY = date(2009, 1, 3)  # the first block of Bitcoin: no candle is older
 
 PositiveAmount = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), allow_inf_nan=False)]
@@ -71,6 +72,14 @@ class BacktestTerms(BaseModel):
     warmup_bars: int | None = Field(
         None, ge=0, le=MOST_WARMUP_BARS, description="Bars before the start; the trader's own need"
     )
+    seed: int = Field(
+        0, ge=0, le=LARGEST_SEED, description="Of what the report draws by chance: intervals, luck"
+    )
+    benchmark: str | None = Field(
+        None,
+        max_length=20,
+        description="A coin that the run is held against; empty: all its coins, bought and held",
+    )
     max_missing_share: float = Field(
         0.25,
         ge=0,
@@ -109,6 +118,16 @@ class BacktestRequest(BacktestTerms):
     )
     leverage: Annotated[Decimal, Field(ge=1, le=125, allow_inf_nan=False)] | None = Field(
         None, description="Leverage of entries, where the trader's own parameters name none"
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=LARGEST_SEED,
+        description="Of all that is drawn by chance: the trader's draws, where its own parameters "
+        "name no seed, the intervals and the luck test",
+    )
+    source: str | None = Field(
+        None, max_length=50, description="The only source of candles; the first that has them"
     )
     coins: list[str] | None = Field(
         None, min_length=1, max_length=MOST_COINS, description="Symbols; a model's pool by default"
@@ -176,6 +195,7 @@ class ResolvedBacktest(BacktestTerms):
     coins: list[str]
     risk: str = Field(description="A profile's name, or JSON of one with limits of its own")
     source: str
+    source_alone: bool = Field(False, description="No other source is asked in its place")
     sources: dict[str, str] = Field(
         default_factory=dict, description="Of coins whose candles are not from `source`"
     )
@@ -187,6 +207,12 @@ class ResolvedBacktest(BacktestTerms):
     def source_of(self, symbol: str) -> str:
         """Where a coin's candles are from."""
         return self.sources.get(symbol, self.source)
+
+    @property
+    def coins_read(self) -> list[str]:
+        """Those whose candles it needs."""
+        extra = [] if self.benchmark in (None, *self.coins) else [self.benchmark]
+        return [*self.coins, *filter(None, extra)]
 
     @property
     def start_ms(self) -> int:
@@ -226,6 +252,7 @@ class ResolvedBacktest(BacktestTerms):
             funding=None if funding is None else Funding(funding.rate, funding.every_hours),
             warmup_bars=self.warmup_bars,
             position_scales=position_scales(self.weights),
+            seed=self.seed,
         )
 
     def run_terms(self) -> RunTerms:
@@ -253,18 +280,18 @@ class ResolvedBacktest(BacktestTerms):
         return hashlib.sha256(words.encode()).hexdigest()
 
 
-def with_leverage(
-    trader: str, params: Mapping[str, Any], leverage: Decimal | None
+def with_run_terms(
+    trader: str, params: Mapping[str, Any], leverage: Decimal | None, seed: int | None
 ) -> dict[str, Any]:
-    """`params` with the run's leverage where they name none and the trader knows it."""
-    if leverage is None:
-        return dict(params)
-    text = float(leverage)
-    if trader == "scripted":
+    """`params` with the run's leverage and seed where they name none and the trader knows them."""
+    given = {"leverage": None if leverage is None else float(leverage), "seed": seed}
+    known = registry()[trader].Params.model_fields if trader in registry() else {}
+    own = {name: value for name, value in given.items() if value is not None and name in known}
+    if trader == "scripted" and given["leverage"] is not None:
         decisions = params.get("decisions", [])
-        return {**params, "decisions": [{"leverage": text, **decision} for decision in decisions]}
-    knows = trader in registry() and "leverage" in registry()[trader].Params.model_fields
-    return {"leverage": text, **params} if knows else dict(params)
+        own["decisions"] = [{"leverage": given["leverage"], **said} for said in decisions]
+        return {**params, **own}
+    return {**own, **params}
 
 
 def _midnight_ms(day: date) -> int:

@@ -56,7 +56,8 @@ def _extremes(
 
 def probability_of_luck(run: RunColumns) -> float | None:
     """How often random entries of the same number, length, size and side do as well."""
-    return luck_probability([_coin_trips(run, series, places) for series, places in _by_coin(run)])
+    trips = [_coin_trips(run, series, places) for series, places in _by_coin(run)]
+    return luck_probability(trips, run.result.config.seed)
 
 
 def _coin_trips(run: RunColumns, series: KlineSeries, places: Places) -> CoinTrips:

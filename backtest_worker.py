@@ -12,7 +12,7 @@ import numpy as np
 
 from ai_params import AI_TRADER
 from api_address import AddressRule
-from backtest_candles import check_candles
+from backtest_candles import check_candles, no_bars
 from backtest_report import build_report
 from backtest_request import ResolvedBacktest
 from backtest_warnings import warning
@@ -106,6 +106,22 @@ def stored_history(
     return history
 
 
+def benchmark_series(
+    database: Database, resolved: ResolvedBacktest, history: Mapping[str, KlineSeries]
+) -> KlineSeries | None:
+    """The candles of the coin that a run is held against. Raises InvalidInput (no_data)."""
+    symbol = resolved.benchmark
+    if symbol is None or symbol in history:
+        return None if symbol is None else history[symbol]
+    coin = coins.get(database.connection, symbol)
+    series = KlineStore(database).read(
+        coin, resolved.source_of(symbol), resolved.interval, resolved.start_ms, resolved.end_ms
+    )
+    if not len(series):
+        raise no_bars(symbol, "benchmark")
+    return series
+
+
 def first_prices(
     resolved: ResolvedBacktest, history: Mapping[str, KlineSeries]
 ) -> dict[str, float]:
@@ -126,11 +142,12 @@ def _report(
 ) -> dict[str, Any]:
     history = stored_history(database, resolved, silent_trader(database, resolved).history_bars)
     check_candles(resolved, history)
+    benchmark = benchmark_series(database, resolved, history)
     trader = _trader(database, backtest_id, resolved, history, access)
     result = run_engine(
         trader, resolved, history, instruments, _ProgressInDatabase(database, backtest_id)
     )
-    report = build_report(result)
+    report = build_report(result, benchmark)
     unrounded = [coin for coin in resolved.coins if coin not in instruments]
     if resolved.lot_rounding and unrounded:
         report["warnings"] = [*report["warnings"], warning("no_lots", coins=unrounded)]

@@ -86,7 +86,10 @@ class Funding:
 
 @dataclass(frozen=True, slots=True)
 class BacktestConfig:
-    """What a run is. `start_ms` ≤ open times < `end_ms`; `warmup_bars` None takes the trader's."""
+    """What a run is. `start_ms` ≤ open times < `end_ms`; `warmup_bars` None takes the trader's.
+
+    `seed` is that of what its report draws by chance.
+    """
 
     coins: tuple[str, ...]
     start_ms: int
@@ -101,6 +104,7 @@ class BacktestConfig:
     position_scales: Mapping[str, Decimal] = field(
         default_factory=dict
     )  # of risk's largest, by coin
+    seed: int = 0
 
     def rules_of(self, coin: str) -> ExecutionRules:
         """The rules for a coin, whose largest position may be a part of that of others."""

@@ -188,6 +188,10 @@ class MultiSourceDataAggregator:
         """The source whose klines come first."""
         return self._klines.first_source()
 
+    def kline_source_names(self) -> list[str]:
+        """All sources of klines, in their order."""
+        return self._klines.sources()
+
     def coverage(self, coin: Coin, interval: Interval) -> Coverage | None:
         """What is stored of a coin, of the first source that has any."""
         return self._klines.coverage(coin, interval)

@@ -174,6 +174,10 @@ class KlineRouting:
         """The source whose klines come first."""
         return self._sources[0].name
 
+    def sources(self) -> list[str]:
+        """All sources of klines, in their order."""
+        return [source.name for source in self._sources]
+
     def coverage(self, coin: Coin, interval: Interval) -> Coverage | None:
         """What is stored of a coin, of the first source that has any."""
         for source in self._sources:

@@ -294,6 +294,9 @@ def scripted(**decision: Any) -> dict[str, Any]:
         (GOOD | {"trade_fee_rate": 2}, 400, "invalid_input", "trade_fee_rate"),
         (GOOD | {"interval": "7m"}, 400, "invalid_input", "interval"),
         (GOOD | {"surprise": 1}, 400, "invalid_input", "surprise"),
+        (GOOD | {"seed": -1}, 400, "invalid_input", "seed"),
+        (GOOD | {"benchmark": "NOPE"}, 404, "unknown_coin", None),
+        (GOOD | {"source": "somewhere"}, 400, "invalid_input", "source"),
         (GOOD | {"model_id": 1}, 400, "invalid_input", "body"),
         ({"model_id": 99, "start_date": "2024-01-01", "end_date": "2024-01-02"}, 404,
          "unknown_model", None),
@@ -342,7 +345,7 @@ def test_a_run_that_is_cancelled_while_its_bars_are_fetched_ends_there(
     aggregator = app.extensions[EXTENSION].data_aggregator
     asked: list[int] = []
 
-    def slow_history(*question: Any) -> None:
+    def slow_history(*question: Any, source: str | None) -> None:
         """A source whose pages never end, until the run is no longer wanted."""
         progress = question[-1]
         while True:
@@ -375,3 +378,34 @@ def test_a_run_takes_its_candles_from_the_next_exchange_when_the_first_is_out(
     assert report["config"]["sources"] == {"BTC": "okx"}
     assert report["data"]["source"] == "okx"
     assert report["data"]["coins"]["BTC"]["bars"] == 48
+
+
+def test_the_only_source_is_asked_and_no_other(app: Flask, simulator: SimulatorServer):
+    terms = {
+        "trader": "buy_and_hold", "coins": ["ETH"], "interval": "1h", "source": "okx",
+        "start_date": "2024-05-22", "end_date": "2024-05-22", "wait": True,
+    }  # fmt: skip
+    assert run(app.test_client(), **terms)["data"]["source"] == "okx"
+    fault = simulator.faults.switch_on("okx", "down")
+    try:
+        failed = app.test_client().post("/api/backtest/run", json=terms | {"coins": ["SOL"]})
+    finally:
+        simulator.faults.switch_off(fault)
+    assert failed.json["code"] == "no_data"
+    assert failed.json["values"]["coin"] == "SOL"
+
+
+def test_a_run_is_held_against_a_coin_that_it_does_not_trade(app: Flask):
+    client = app.test_client()
+    days = {"interval": "1h", "start_date": "2024-05-15", "end_date": "2024-05-21", "wait": True}
+    btc = run(client, trader="buy_and_hold", coins=["BTC"], **days)
+    report = run(client, trader="random", coins=["ETH"], benchmark="BTC", seed=5, **days)
+    assert report["account_values"][-1]["benchmark"] == btc["account_values"][-1]["benchmark"]
+    against, held = (
+        said["summary"][f"{name}_return_percentage"]
+        for said, name in ((report, "benchmark"), (btc, "buy_and_hold"))
+    )
+    assert against == held != report["summary"]["buy_and_hold_return_percentage"]
+    assert report["config"]["benchmark"] == "BTC"
+    assert report["config"]["params"]["seed"] == 5
+    assert list(report["data"]["coins"]) == ["ETH"]

@@ -30,6 +30,7 @@ SUMMARY_KEYS = {
     *("worst_trade", "average_holding_hours", "longest_holding_hours", "longest_drawdown_days"),
     *("exposure_percentage", "liquidations", "total_funding", "open_positions"),
     *("buy_and_hold_return_percentage", "equal_weight_return_percentage", "total_slippage"),
+    "benchmark_return_percentage",
     *("turnover", "var_95", "cvar_95", "ulcer_index", "alpha", "beta", "information_ratio"),
     *("sqn", "longest_winning_streak", "longest_losing_streak"),
     *("return_interval", "sharpe_interval", "luck_probability"),
@@ -356,6 +357,18 @@ class TestBenchmark:
         history = {"BTC": bars([100, 200, 200, 200]), "ETH": bars([None, None, 10, 20])}
         result = run(script(coins=("BTC", "ETH")), history)
         assert buy_and_hold_values(result).tolist() == [10_000, 15_000, 15_000, 20_000]
+
+    def test_a_coin_that_is_not_traded_can_be_the_benchmark(self) -> None:
+        result = run(script(buy(0, weight=1)), bars([100, 110, 121, 110]))
+        report = build_report(result, bars([10, 20, 20, 40]))
+        assert [row["benchmark"] for row in report["account_values"]] == [
+            10_000,
+            20_000,
+            20_000,
+            40_000,
+        ]
+        assert report["summary"]["benchmark_return_percentage"] == pytest.approx(300)
+        assert report["summary"]["buy_and_hold_return_percentage"] == pytest.approx(10)
 
     def test_starts_with_the_range_not_with_the_warm_up(self) -> None:
         history = bars([50.0, 60.0, (80, 100, 80, 100), 120], start_ms=START_MS - 2 * HOUR_MS)
