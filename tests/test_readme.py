@@ -83,6 +83,12 @@ def test_its_links_lead_somewhere():
             assert (ROOT / target).exists(), target
 
 
+def test_its_commands_of_curl_send_a_token():
+    commands = re.findall(r"^curl (.*)", README, re.MULTILINE)
+    assert len(commands) >= 3
+    assert all('-H "$token"' in command for command in commands)
+
+
 def test_its_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in set(re.findall(r"make ([a-z]+)", README)) - {"has"}:
