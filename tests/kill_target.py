@@ -1,12 +1,11 @@
-"""A process that trades as fast as it can until it is killed: `python tests/kill_target.py DATABASE`.
+"""A process that trades as fast as it can until it is killed.
 
-It says "trading", and then after each cycle how many trades are booked.
+It says that it is at work, and then after each cycle how many trades are booked.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -60,12 +59,12 @@ class Gambler:
         )
 
 
-def main(path: Path) -> None:
-    """Trade, one cycle and one tick after the other."""
+def main(path: str) -> None:
+    """Trade in the database at `path`, one cycle and one tick after the other."""
     clock = ManualClock(START_MS)
     source = SettableSource(clock)
     source.quotes = {f"{coin}USDT": Decimal(100) for coin in COINS}
-    database = Database(path, clock)
+    database = Database(Path(path), clock)
     database.upgrade()
     model = _model(database, clock)
     with database.transaction() as connection:
@@ -74,7 +73,7 @@ def main(path: Path) -> None:
         database, {"binance": source}, {"price": ["binance"], "klines": ["binance"]}, clock,
         wall_clock=clock,
     )  # fmt: skip
-    print("trading", flush=True)  # noqa: T201 - what the test waits for
+    print("at work", flush=True)  # noqa: T201 - what the test waits for
     while True:
         clock.set(clock.now_ms() + 60_000)
         for symbol, price in source.quotes.items():
@@ -105,7 +104,3 @@ def _model(database: Database, clock: ManualClock) -> TradingModel:
         pool = [coins.get(connection, symbol) for symbol in COINS]
         pools.replace_members(connection, model.id, pool, clock.now_ms())
     return model
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,12 +1,8 @@
-"""A process that imports, syncs and archives candles until it is killed.
-
-`python tests/kline_kill_target.py DATABASE FOLDER`: files of FOLDER, in Binance's format.
-"""
+"""A process that imports, syncs and archives candles until it is killed."""
 
 from __future__ import annotations
 
 import random
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -63,16 +59,12 @@ class Candles:
             self._archiver.archive(month)
 
 
-def main(path: Path, folder: Path) -> None:
-    """Do one after the other, for ever."""
-    database = Database(path, ManualClock(NOW_MS))
+def main(path: str, folder: str) -> None:
+    """Do one after the other, for ever; the files of `folder` are in Binance's format."""
+    database = Database(Path(path), ManualClock(NOW_MS))
     database.upgrade()
-    candles = Candles(database, sorted(folder.iterdir()))
+    candles = Candles(database, sorted(Path(folder).iterdir()))
     actions = (candles.import_one, candles.sync_some, candles.archive_some)
     print("at work", flush=True)  # noqa: T201 - what the test waits for
     while True:
         random.choice(actions)()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,12 +1,8 @@
-"""A process that restores backups and makes new ones until it is killed.
-
-`python tests/restore_kill_target.py DATABASE BACKUP BACKUP`: now the one, now the other.
-"""
+"""A process that restores backups and makes new ones until it is killed."""
 
 from __future__ import annotations
 
 import itertools
-import sys
 from pathlib import Path
 
 from audit_log import THE_APP
@@ -29,16 +25,12 @@ class LateClock(SystemClock):
         return super().now_ms() + self._late_ms
 
 
-def main(path: Path, files: list[Path]) -> None:
-    """Restore and back up, for ever."""
-    clock = LateClock()
+def main(database_path: str, *files: str) -> None:
+    """Restore now the one file, now the other, and back up, for ever."""
+    path, clock = Path(database_path), LateClock()
     database = Database(path, SystemClock())
     backups = Backups(database, path.parent / "backups", SettingsStore(database, 0.001), clock)
     print("at work", flush=True)  # noqa: T201 - what the test waits for
     for file in itertools.cycle(files):
-        restore(database, file, clock, THE_APP)
+        restore(database, Path(file), clock, THE_APP)
         backups.make(THE_APP)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from killing import at_work
+from killing import victims
 
 from access_tokens import Scope
 from audit_log import COMMAND_LINE
@@ -123,7 +123,8 @@ def test_a_backup_is_one_file_for_its_owner_alone(backups: Backups, tmp_path: Pa
 
 def test_backups_while_a_process_trades_as_fast_as_it_can_are_whole(tmp_path: Path):
     path, counts = tmp_path / "busy.db", []
-    with at_work("kill_target.py", path) as process:
+    with victims("kill_target", path) as traders:
+        traders.begin()
         database = Database(path, ManualClock(NOW_MS))
         clock = ManualClock(NOW_MS)
         backups = Backups(database, tmp_path / "copies", SettingsStore(database, 0.001), clock)
@@ -136,7 +137,7 @@ def test_backups_while_a_process_trades_as_fast_as_it_can_are_whole(tmp_path: Pa
             assert result.differences == ()
             counts.append(result.trades)
             copy.close()
-        assert process.poll() is None, "it ended by itself"
+        traders.kill()
     database.close()
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]  # it traded meanwhile

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask import Flask
-from killing import at_work
+from killing import victims
 
 import ledger
 from app import create_app
@@ -30,6 +30,7 @@ from repositories import books, coins, models, stored_secrets, trading_state
 from repositories.trading_state import Halt, Lease
 
 KILLS = int(os.environ.get("KILLS", "20")) // 4
+LONGEST_LIFE_SECONDS = 0.5
 NOW_MS = 1_717_245_296_789
 KEPT = "trading.before-restore-2024-06-01T12-34-56.789Z.db"
 
@@ -245,15 +246,17 @@ def test_a_kill_within_a_restore_or_a_backup_leaves_whole_files_alone(
     database.close()
     either = [rest(content(file)) for file in files]
     copies = 0
-    for _ in range(KILLS):
-        with at_work("restore_kill_target.py", database.path, *files) as process:
-            time.sleep(random.uniform(0, 0.5))
-            assert process.poll() is None, "it ended by itself"
-        assert rest(content(database.path)) in either
-        for copy in (*tmp_path.glob("backups/*.db"), *tmp_path.glob("trading.before-restore-*.db")):
-            assert rest(content(copy)) in either
-            copy.unlink()
-            copies += 1
+    with victims("restore_kill_target", database.path, *files) as restorers:
+        for _ in range(KILLS):
+            restorers.begin()
+            time.sleep(random.uniform(0, LONGEST_LIFE_SECONDS))
+            restorers.kill()
+            assert rest(content(database.path)) in either
+            made = (*tmp_path.glob("backups/*.db"), *tmp_path.glob("trading.before-restore-*.db"))
+            for copy in made:
+                assert rest(content(copy)) in either
+                copy.unlink()
+            copies += len(made)
     assert copies > 0  # it was at work when it died
     restore(
         database, files[0], ManualClock(NOW_MS), COMMAND_LINE

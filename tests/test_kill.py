@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from addresses import NOWHERE
 from flask import Flask
-from killing import at_work
+from killing import Victims, victims
 
 from app import create_app
 from clock import SystemClock
@@ -23,7 +23,7 @@ from config import Config
 from database import Database
 
 KILLS = int(os.environ.get("KILLS", "20"))
-LONGEST_LIFE_SECONDS = 0.6
+MOST_CYCLES, CYCLE_SECONDS = 20, 0.05  # of one life
 TRADES = "SELECT * FROM trades WHERE id <= ? ORDER BY id"
 
 
@@ -52,15 +52,12 @@ def command_line(path: Path) -> Callable[[], str]:
     return verify
 
 
-def trade_and_die(path: Path, life_seconds: float) -> int:
-    """Let a process trade for so long, then end it with SIGKILL; how many trades it said it has."""
-    with at_work("kill_target.py", path) as process:
-        time.sleep(life_seconds)
-        assert process.poll() is None, "it ended by itself"
-        process.kill()
-        assert process.stdout is not None
-        *_, said, _cut_off = ["0", *process.stdout.read().split("\n")]
-    return int(said)
+def trade_and_die(traders: Victims) -> int:
+    """Let a process trade for some cycles and a moment; how many trades it said it has."""
+    traders.begin()
+    heard = [traders.hear() for _ in range(random.randint(0, MOST_CYCLES))]
+    time.sleep(random.uniform(0, CYCLE_SECONDS))
+    return int(["0", *heard, *traders.kill()][-1])
 
 
 @pytest.mark.kill
@@ -68,19 +65,19 @@ def trade_and_die(path: Path, life_seconds: float) -> int:
 def test_after_each_kill_the_books_balance_and_no_trade_is_lost_or_doubled(
     path: Path, database: Database, command_line, record_property: Callable[[str, object], None]
 ):
-    moments = random.Random()
     known, digest, verified = 0, hashlib.sha256().hexdigest(), 0
-    for _ in range(KILLS):
-        said = trade_and_die(path, moments.uniform(0, LONGEST_LIFE_SECONDS))
-        (booked,) = database.connection.execute("SELECT COUNT(*) FROM trades").fetchone()
-        assert booked >= said  # what it said is booked is there
-        assert digest_of(database, known) == digest  # and all from before, as it was
-        assert_cycles_are_whole(database)
-        verdict = command_line()
-        assert verdict.startswith("0 "), verdict
-        verified += 1
-        known, digest = booked, digest_of(database, booked)
-        database.close()
+    with victims("kill_target", path) as traders:
+        for _ in range(KILLS):
+            said = trade_and_die(traders)
+            (booked,) = database.connection.execute("SELECT COUNT(*) FROM trades").fetchone()
+            assert booked >= said  # what it said is booked is there
+            assert digest_of(database, known) == digest  # and all from before, as it was
+            assert_cycles_are_whole(database)
+            verdict = command_line()
+            assert verdict.startswith("0 "), verdict
+            verified += 1
+            known, digest = booked, digest_of(database, booked)
+            database.close()
     assert known > 20 * KILLS  # it was trading when it died
     record_property("kills", KILLS)
     record_property("trades", known)

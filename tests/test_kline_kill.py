@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from killing import at_work
+from killing import Victims, victims
 from kline_kill_target import END_MS, INTERVAL, NOW_MS, START_MS, SYNCED, SYNCED_PRICE
 
 from clock import ManualClock
@@ -48,11 +48,11 @@ def write_files(folder: Path) -> None:
         at = end
 
 
-def work_and_die(path: Path, folder: Path, life_seconds: float) -> None:
+def work_and_die(workers: Victims, life_seconds: float) -> None:
     """Let a process work for so long after it has begun, then end it with SIGKILL."""
-    with at_work("kline_kill_target.py", path, folder) as process:
-        time.sleep(life_seconds)
-        assert process.poll() is None, "it ended by itself"
+    workers.begin()
+    time.sleep(life_seconds)
+    workers.kill()
 
 
 def bars_that_are_right(database: Database, symbol: str) -> int:
@@ -82,14 +82,15 @@ def test_after_each_kill_every_candle_is_there_once(
     moments = random.Random()
     symbols = (*IMPORTED, *SYNCED)
     before = dict.fromkeys(symbols, 0)
-    for _ in range(KILLS):
-        work_and_die(path, folder, moments.uniform(0.02, LONGEST_LIFE_SECONDS))
-        database = Database(path, ManualClock(NOW_MS))
-        for symbol in symbols:
-            bars = bars_that_are_right(database, symbol)
-            assert bars >= before[symbol]  # nothing that was stored is lost
-            before[symbol] = bars
-        database.close()
+    with victims("kline_kill_target", path, folder) as workers:
+        for _ in range(KILLS):
+            work_and_die(workers, moments.uniform(0.02, LONGEST_LIFE_SECONDS))
+            database = Database(path, ManualClock(NOW_MS))
+            for symbol in symbols:
+                bars = bars_that_are_right(database, symbol)
+                assert bars >= before[symbol]  # nothing that was stored is lost
+                before[symbol] = bars
+            database.close()
     assert sum(before.values()) > 0  # it was at work when it died
     assert_what_was_cut_is_cleaned(path, symbols, before)
     record_property("kills", KILLS)
