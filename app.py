@@ -21,6 +21,7 @@ import routes.coins
 import routes.data
 import routes.decisions
 import routes.market
+import routes.metrics
 import routes.model_pools
 import routes.models
 import routes.pages
@@ -58,6 +59,7 @@ from log_lines import write_log
 from market_data import MarketDataFetcher, request_limiter
 from market_sources import MarketSource
 from market_streams import MarketStreams
+from metrics import Metrics
 from okx_fetcher import OKXDataFetcher, endpoint_limiter
 from owner_access import OwnerAccess
 from owner_sessions import OwnerSessions, cookie_settings
@@ -68,11 +70,13 @@ from pushed_prices import traded_only
 from repositories import books, coins, providers
 from routes.api_security import SECURITY_SCHEMES, document_scopes
 from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
+from routes.metrics import count_requests
 from routes.request_ids import number_requests
 from routes.services import EXTENSION, Services
 from scheduler import TradingLoop
 from secret_box import SecretBox
 from security import protect
+from state_metrics import StateMetrics
 from sweep_jobs import SweepJobs
 from trade_history import TradeHistories
 from trading_desk import TradingDesk
@@ -116,6 +120,7 @@ def create_app(
     app.config.update(cookie_settings(config.PORT, config.SESSION_DAYS))
     app.session_interface = OwnerSessions(services.secrets)
     handle_errors(app)
+    count_requests(app, services.metrics)
     number_requests(app)
     protect(app, services.access, HostNames(config.HOST, config.allowed_hosts))
     Babel(app, locale_selector=chosen_locale)
@@ -130,6 +135,7 @@ def create_app(
         app.register_api(family.blueprint)
     document_scopes(app.paths)
     app.register_blueprint(routes.pages.blueprint)
+    app.register_blueprint(routes.metrics.blueprint)
     app.register_blueprint(routes.sign_in.blueprint)
     cli.add_commands(app)
     return app
@@ -154,7 +160,8 @@ def build_services(config: Config, clock: Clock) -> Services:
         steady_clock=SteadyClock(),
     )
     cache = open_cache(config, database, SystemClock())
-    events = EventStream()
+    events, metrics = EventStream(), Metrics()
+    events.watch(("cycle", "trade"), metrics.count_event)
     directory = build_directory(config, clock)
     data_aggregator = MultiSourceDataAggregator(
         database,
@@ -176,6 +183,7 @@ def build_services(config: Config, clock: Clock) -> Services:
     llm_clients = LLMClients(
         lambda provider_id: providers.provider_for_calls(database, secrets, provider_id),
         provider_addresses,
+        metrics.count_call,
     )
     desk = TradingDesk(database, data_aggregator, settings, clock, events, llm_clients)
     streams = build_streams(config)
@@ -213,6 +221,8 @@ def build_services(config: Config, clock: Clock) -> Services:
             provider_addresses.allow_local,
         ),
     )
+    data_jobs = DataJobs(database, kline_store, kline_sync, events)
+    metrics.add(StateMetrics(database, data_aggregator, desk, events, data_jobs))
     return Services(
         config=config,
         clock=clock,
@@ -227,13 +237,14 @@ def build_services(config: Config, clock: Clock) -> Services:
         settings=settings,
         backups=backups,
         events=events,
+        metrics=metrics,
         desk=desk,
         trade_histories=TradeHistories(database),
         prices=prices,
         klines=klines,
         loop=loop,
         kline_store=kline_store,
-        data_jobs=DataJobs(database, kline_store, kline_sync, events),
+        data_jobs=data_jobs,
         backtests=backtests,
         sweeps=SweepJobs(database, backtests, clock, config.SWEEP_WORKERS, config.DASK_SCHEDULER),
         stream_places=threading.BoundedSemaphore(config.STREAM_CONNECTIONS),

@@ -78,6 +78,7 @@ class EventStream:
         self._newest_id = 0
         self._kept: dict[str, deque[Event]] = {}
         self._listeners: set[Listener] = set()
+        self._watchers: list[tuple[frozenset[str], Callable[[Event], None]]] = []
         self._closed = False
         self._write: Write = lambda topic, payload: None
 
@@ -97,6 +98,16 @@ class EventStream:
             told = replace(event, text=text)
             for listener in self._listeners:
                 listener.offer(told)
+        for topics, watcher in self._watchers:
+            if topic in topics:
+                watcher(event)
+
+    def watch(self, topics: Iterable[str], watcher: Callable[[Event], None]) -> None:
+        """Call `watcher` with every event of these topics, in the thread that publishes it.
+
+        To be said before anything is published; who publishes waits for it, so it must be quick.
+        """
+        self._watchers.append((frozenset(topics), watcher))
 
     def listen(self, topics: Iterable[str], after_id: int | None = None) -> Listener:
         """Subscribe; with `after_id`, what was kept of later events comes first."""

@@ -103,6 +103,13 @@ class LatestPrices:
             prices = [price for price in prices if price.ticker.source == main]
         return max(prices, key=lambda price: price.received_ms, default=None)
 
+    def newest_of_each(self) -> dict[str, KnownPrice]:
+        """The price that was received last of each source that any is from."""
+        newest: dict[str, KnownPrice] = {}
+        for price in sorted(self._prices.values(), key=lambda price: price.received_ms):
+            newest[price.ticker.source] = price
+        return newest
+
     def is_stale(self, price: KnownPrice) -> bool:
         """Whether a price is older than a fresh one may be."""
         return self.age_seconds(price) > self._ttl_seconds

@@ -8,8 +8,10 @@ remembered as long as the process runs, and which form of output it takes is the
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -18,7 +20,7 @@ import openai
 from api_address import AddressRule, http_client
 from domain import LLMProvider
 from errors import TradingSystemError
-from llm_usage import Usage, estimated_tokens
+from llm_usage import Usage, cost_of, estimated_tokens
 from redaction import CUT, LEAST_LENGTH, Redactor
 
 LARGEST_TOKENS = 1_000_000_000
@@ -100,11 +102,32 @@ class Peculiarities:
         return False
 
 
-class LLMClient:
-    """Asks one provider's models."""
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """What came of a call: `ok` or the error's code; `cost` in US dollars where it is known."""
 
-    def __init__(self, provider: LLMProvider, addresses: AddressRule, peculiarities: Peculiarities):
+    provider: str
+    outcome: str
+    seconds: float
+    usage: Usage | None = None
+    cost: Decimal | None = None
+
+
+OnCall = Callable[[CallOutcome], None]
+
+
+class LLMClient:
+    """Asks one provider's models; `on_call` is told of every call, in the thread that made it."""
+
+    def __init__(
+        self,
+        provider: LLMProvider,
+        addresses: AddressRule,
+        peculiarities: Peculiarities,
+        on_call: OnCall = lambda call: None,
+    ):
         self.provider = provider
+        self._on_call = on_call
         self._addresses = addresses
         self._peculiarities = peculiarities
         self._redactor = Redactor()
@@ -116,6 +139,17 @@ class LLMClient:
         A refusal that tells of a peculiarity has `try_again`: the same question is then put in
         another way.
         """
+        name, began = self.provider.name, time.perf_counter()
+        try:
+            answer = self._answer_to(question)
+        except LLMError as error:
+            self._on_call(CallOutcome(name, error.code, time.perf_counter() - began))
+            raise
+        cost = cost_of(answer.usage, self.provider.prices.get(question.model))
+        self._on_call(CallOutcome(name, "ok", time.perf_counter() - began, answer.usage, cost))
+        return answer
+
+    def _answer_to(self, question: Question) -> LLMAnswer:
         key = (self.provider.api_url, question.model)
         options = self._options(key, question)
         try:
@@ -241,14 +275,22 @@ class LLMClient:
 class LLMClients:
     """The clients of all providers, by id; `provider` reads one with its key in the clear."""
 
-    def __init__(self, provider: Callable[[int], LLMProvider], addresses: AddressRule):
+    def __init__(
+        self,
+        provider: Callable[[int], LLMProvider],
+        addresses: AddressRule,
+        on_call: OnCall = lambda call: None,
+    ):
         self._provider = provider
+        self._on_call = on_call
         self._addresses = addresses
         self._peculiarities = Peculiarities()
 
     def __call__(self, provider_id: int) -> LLMClient:
         """A client for the provider as it stands now. Raises what `provider` does."""
-        return LLMClient(self._provider(provider_id), self._addresses, self._peculiarities)
+        return LLMClient(
+            self._provider(provider_id), self._addresses, self._peculiarities, self._on_call
+        )
 
 
 def _text(value: Any) -> str:

@@ -46,7 +46,9 @@ TRADE = frozenset(
 )
 
 #: Reads that tell who may call, and the whole database.
-ADMIN = frozenset({"GET /api/tokens", "GET /api/backups", "GET /api/backups/{name}"})
+ADMIN = frozenset(
+    {"GET /api/tokens", "GET /api/audit", "GET /api/backups", "GET /api/backups/{name}"}
+)
 
 
 def is_open(method: str, rule: str | None) -> bool:

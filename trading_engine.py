@@ -142,7 +142,7 @@ class TradingEngine:
     def _run_cycle(
         self, scheduled_at: int | None, market: MarketState | None, by: Actor | None
     ) -> CycleReport:
-        now_ms = self.clock.now_ms()
+        now_ms, began = self.clock.now_ms(), time.perf_counter()
         previous_ms = cycles.previous_start(self.database.connection, self.model.id)
         with self.database.transaction() as connection:
             cycle = self._begin(connection, scheduled_at, now_ms)
@@ -151,7 +151,7 @@ class TradingEngine:
         with logged_with(cycle_id=cycle.id, model_id=self.model.id):
             self._publish_cycle(cycle)
             report = self._carried_out(cycle, previous_ms, market)
-            self._publish(report)
+            self._publish(report, time.perf_counter() - began)
         return report
 
     def _carried_out(
@@ -360,13 +360,14 @@ class TradingEngine:
 
     # ------------------------------------------------------------------------------- events
 
-    def _publish(self, report: CycleReport) -> None:
+    def _publish(self, report: CycleReport, seconds: float) -> None:
         for trade in report.trades:
             self.books.publish_trade(trade)
         if report.cycle.status == "done":
             portfolio = self.valued_account().portfolio
             self.books.publish_value(portfolio, report.cycle.started_at)
-        self._publish_cycle(report.cycle)
+        self._publish_cycle(report.cycle, seconds)
 
-    def _publish_cycle(self, cycle: Cycle) -> None:
-        self.events.publish("cycle", {"cycle": cycle})
+    def _publish_cycle(self, cycle: Cycle, seconds: float | None = None) -> None:
+        """`seconds` are the real ones that one took which has ended."""
+        self.events.publish("cycle", {"cycle": cycle, "seconds": seconds})

@@ -96,6 +96,14 @@ def unfinished(connection: sqlite3.Connection) -> list[BacktestRecord]:
     return [_record(row) for row in rows]
 
 
+def count_unfinished(connection: sqlite3.Connection) -> int:
+    """How many are queued or running."""
+    rows = connection.execute(
+        "SELECT COUNT(*) FROM backtests WHERE status IN ('queued', 'running')"
+    )
+    return int(rows.fetchone()[0])
+
+
 def status_of(connection: sqlite3.Connection, backtest_id: int) -> str | None:
     """A run's state; None when it has been deleted."""
     row = connection.execute("SELECT status FROM backtests WHERE id = ?", (backtest_id,)).fetchone()

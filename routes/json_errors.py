@@ -193,7 +193,7 @@ def _bug(error: Exception) -> Response | tuple[str, int]:
 
 def _wants_page() -> bool:
     """Whether a browser asks for a page; a program that takes anything is told in JSON."""
-    for_programs = request.path.startswith(("/api/", "/static/", "/messages/"))
+    for_programs = request.path.startswith(("/api/", "/static/", "/messages/", "/metrics"))
     if request.method != "GET" or (for_programs and request.endpoint != API_PAGE):
         return False
     kinds = ("application/json", "text/html")  # of two that are as welcome, the first

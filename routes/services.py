@@ -20,6 +20,7 @@ from domain import Clock
 from event_stream import EventStream
 from kline_store import KlineStore
 from kline_stream import KlineStream
+from metrics import Metrics
 from owner_access import OwnerAccess
 from owner_settings import SettingsStore
 from price_stream import PriceStream
@@ -50,6 +51,7 @@ class Services:
     settings: SettingsStore
     backups: Backups
     events: EventStream
+    metrics: Metrics
     desk: TradingDesk
     trade_histories: TradeHistories
     prices: PriceStream

@@ -49,7 +49,7 @@ class Operation:
     @property
     def is_page(self) -> bool:
         return self.method == "GET" and not self.path.startswith(
-            ("/api/", "/static/", "/messages/")
+            ("/api/", "/static/", "/messages/", "/metrics")
         )
 
 
