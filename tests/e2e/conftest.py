@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
+from e2e.steps import write
 from scripts.running_app import RunningServer, demo_server, launch_browser, running
 
 WAIT_MS = 20_000
@@ -45,6 +46,55 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     started_at = time.monotonic()
     with demo_server(tmp_path_factory.mktemp("demo") / "demo.db") as server:
         yield Demo(server.address, started_at)
+
+
+@pytest.fixture(scope="package")
+def backtest_path(demo: Demo, browser: Browser) -> str:
+    """A backtest that is done, on the demo."""
+    context = browser.new_context(base_url=demo.address)
+    run = {
+        "trader": "ma_cross", "coins": ["BTC"], "wait": True,
+        "start_date": "2024-01-01", "end_date": "2024-02-29",
+    }  # fmt: skip
+    answer = write(context.request, "/api/backtest/run", run).json()
+    context.close()
+    return f"/backtest/{answer['id']}"
+
+
+@pytest.fixture(scope="package")
+def sweep_path(demo: Demo, browser: Browser) -> str:
+    """A search that is done, on the demo."""
+    context = browser.new_context(base_url=demo.address)
+    run = {
+        "trader": "ma_cross", "coins": ["BTC"], "start_date": "2024-01-01",
+        "end_date": "2024-02-29",
+    }  # fmt: skip
+    ranges = {"fast": {"values": [5, 10]}, "kind": {}}
+    asked = {"run": run, "ranges": ranges, "fit_days": 20, "score_days": 20}
+    path = write(context.request, "/api/backtests/sweep", asked).json()["status_url"]
+    while context.request.get(path).json()["status"] in ("queued", "running"):
+        time.sleep(0.1)
+    context.close()
+    return path.replace("/api/backtests", "/backtest")
+
+
+@pytest.fixture(scope="package")
+def every_path(backtest_path: str, sweep_path: str) -> list[str]:
+    """Every page of the demo that has the shell around it."""
+    return [
+        "/",
+        "/charts",
+        "/backtest",
+        backtest_path,
+        f"/backtest/compare?ids={backtest_path.rsplit('/', 1)[1]}",
+        sweep_path,
+        "/models",
+        "/models/2",
+        "/coins",
+        "/models/2/coins",
+        "/data",
+        "/settings",
+    ]
 
 
 @pytest.fixture(scope="module")

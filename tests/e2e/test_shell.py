@@ -1,14 +1,13 @@
 """What every page has: two languages, display settings that last, the keyboard, any width."""
 
 import re
-import time
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from e2e.axe import WHAT_A_LANGUAGE_CHANGES, findings
 from e2e.conftest import Demo, OpenPage
-from e2e.steps import eventually, expect_live, write
+from e2e.steps import eventually, expect_live
 
 pytestmark = pytest.mark.e2e
 
@@ -21,55 +20,14 @@ LABELS = "h1, h2, nav a, th, label, dt, .metric-label, .status-name, .button"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 #: Without a word: numbers, intervals, coins, averages, venues, the other language's switch.
 WORDLESS = re.compile(r"^(#?|[A-Z0-9]{2,6}|\d+[mhdw]?|Binance|CoinGecko)$")
-WIDTHS = (360, 768, 1440)
-
-
-@pytest.fixture(scope="module")
-def backtest_path(demo: Demo, browser: Any) -> str:
-    """A backtest that is done, on the demo."""
-    context = browser.new_context(base_url=demo.address)
-    run = {
-        "trader": "ma_cross", "coins": ["BTC"], "wait": True,
-        "start_date": "2024-01-01", "end_date": "2024-02-29",
-    }  # fmt: skip
-    answer = write(context.request, "/api/backtest/run", run).json()
-    context.close()
-    return f"/backtest/{answer['id']}"
-
-
-@pytest.fixture(scope="module")
-def sweep_path(demo: Demo, browser: Any) -> str:
-    """A search that is done, on the demo."""
-    context = browser.new_context(base_url=demo.address)
-    run = {
-        "trader": "ma_cross", "coins": ["BTC"], "start_date": "2024-01-01",
-        "end_date": "2024-02-29",
-    }  # fmt: skip
-    ranges = {"fast": {"values": [5, 10]}, "kind": {}}
-    asked = {"run": run, "ranges": ranges, "fit_days": 20, "score_days": 20}
-    path = write(context.request, "/api/backtests/sweep", asked).json()["status_url"]
-    while context.request.get(path).json()["status"] in ("queued", "running"):
-        time.sleep(0.1)
-    context.close()
-    return path.replace("/api/backtests", "/backtest")
-
-
-@pytest.fixture
-def paths(backtest_path: str, sweep_path: str) -> list[str]:
-    """Every page."""
-    return [
-        "/",
-        "/charts",
-        "/backtest",
-        backtest_path,
-        f"/backtest/compare?ids={backtest_path.rsplit('/', 1)[1]}",
-        sweep_path,
-        "/models",
-        "/models/2",
-        "/coins",
-        "/models/2/coins",
-        "/data",
-    ]
+WIDTHS = (360, 768, 1440, 3840)
+LARGEST_SHIFT = 0.05
+MEASURE_SHIFTS = """
+window.layoutShift = 0;
+new PerformanceObserver((list) => {
+  for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) layoutShift += value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
 
 
 def english_labels(page: Page) -> list[str]:
@@ -78,18 +36,19 @@ def english_labels(page: Page) -> list[str]:
     return sorted(text for text in texts if not CHINESE.search(text) and not WORDLESS.match(text))
 
 
-def test_every_page_speaks_the_language_that_is_switched_to(page: Page, paths: list[str]):
+def test_every_page_speaks_the_language_that_is_switched_to(page: Page, every_path: list[str]):
     page.goto("/")
     expect_live(page)
     page.get_by_test_id("language-switch").click()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     model_names = {model["name"] for model in page.request.get("/api/models").json()}
-    for path in paths:
+    for path in every_path:
         page.goto(path)
         expect_live(page)
         for test_id, name in NAMES.items():
             expect(page.get_by_test_id(test_id)).to_have_text(name)
         assert set(english_labels(page)) - model_names == set(), path
+        assert findings(page, WHAT_A_LANGUAGE_CHANGES) == [], path
     page.get_by_test_id("language-switch").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_test_id("nav-dashboard")).to_have_text("Dashboard")
@@ -173,13 +132,15 @@ def test_the_keyboard_reaches_everything_in_order(page: Page):
 
 
 @pytest.mark.parametrize("language", ["en-US", "zh-CN"])
-def test_no_page_is_wider_than_its_window(
-    open_page: OpenPage, demo: Demo, paths: list[str], language: str
+def test_no_page_jumps_while_it_loads_or_is_wider_than_its_window(
+    open_page: OpenPage, demo: Demo, every_path: list[str], language: str
 ):
-    page = open_page(demo.address, locale=language)
-    for path in paths:
+    page = open_page(demo.address, locale=language, viewport={"width": 390, "height": 844})
+    page.add_init_script(MEASURE_SHIFTS)
+    for path in every_path:
         page.goto(path)
         expect_live(page)
+        assert page.evaluate("layoutShift") < LARGEST_SHIFT, path
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             expect_no_overflow(page, f"{path} at {width}")
