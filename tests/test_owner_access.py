@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,14 @@ from test_cli import run
 
 import passwords
 from access_tokens import Scope
+from app import create_app
 from audit_log import COMMAND_LINE, THIS_COMPUTER
 from clock import ManualClock, SteadyClock
 from config import Config
 from database import Database
 from domain import DAY_MS, MINUTE_MS
 from errors import Forbidden, InvalidInput, NotFound, TooManyRequests, Unauthorized
-from owner_access import OwnerAccess
+from owner_access import HASHED_AT_ONCE, OwnerAccess
 from owner_sessions import SIGN_IN
 from repositories import audit
 from routes import system
@@ -145,6 +148,17 @@ def test_without_a_password_the_owner_is_whoever_is_here(access: OwnerAccess):
     assert not access.may_go_on(caller)
 
 
+def test_where_others_reach_it_nobody_is_the_owner_without_a_password(app_config: Config):
+    """Also when the password is removed while it runs."""
+    app = create_app(app_config.model_copy(update={"HOST": "0.0.0.0"}))
+    services(app).database.upgrade()
+    client = app.test_client()
+    assert client.get("/api/models").status_code == 401
+    assert "No password is set yet" in client.get("/login").text
+    assert sign_in(client, "").status_code == 403
+    services(app).database.close()
+
+
 # ------------------------------------------------------------------------------------- attempts
 
 
@@ -216,6 +230,26 @@ def test_a_wrong_password_waits_and_is_in_the_audit_log(access: OwnerAccess, tmp
         ("command_line", None, "add", "password"),
     ]
     assert rows[-1].changes == {"password": {"before": None, "after": "…"}}
+
+
+def test_only_a_few_passwords_are_hashed_at_once(
+    access: OwnerAccess, monkeypatch: pytest.MonkeyPatch
+):
+    """Each takes 64 MB."""
+    running, most = 0, 0
+
+    def slow(hashed: str, password: str) -> bool:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.02)
+        running -= 1
+        return False
+
+    monkeypatch.setattr(passwords, "password_fits", slow)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: access._fits("hash", "password"), range(8)))
+    assert most == HASHED_AT_ONCE
 
 
 # --------------------------------------------------------------------------------------- tokens
@@ -492,8 +526,6 @@ def test_the_command_line_makes_lists_and_revokes_tokens(offline_app: Flask):
 
 
 def test_the_first_command_makes_the_database(app_config: Config):
-    from app import create_app
-
     app = create_app(app_config)
     assert run(app, "token", "create", "ci").exit_code == 0
     services(app).database.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 import threading
 from pathlib import Path
@@ -95,3 +96,17 @@ def test_every_secret_that_passes_is_told(tmp_path: Path):
     SecretBox("", tmp_path / "secret.key", again.append).open(sealed)
     assert SECRET in again
     assert (tmp_path / "secret.key").read_text().strip() in again
+
+
+def test_a_key_is_derived_for_each_purpose_and_tells_nothing_of_the_key(tmp_path: Path):
+    path = tmp_path / "secret.key"
+    box = SecretBox("", path)
+    with pytest.raises(SecretUnreadable, match="missing"):
+        box.derived_key("sessions")
+    assert not path.exists()
+    box.make_key()
+    derived = box.derived_key("sessions")
+    assert SecretBox("", path).derived_key("sessions") == derived
+    assert box.derived_key("something else") != derived
+    assert len(derived) == 32
+    assert derived not in base64.urlsafe_b64decode(path.read_bytes())

@@ -7,6 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from config import Config
+from host_names import HostNames
 from security import CONTENT_SECURITY_POLICY, SECURITY_HEADERS
 
 SETTINGS = {"slippage_bps": 1.5}
@@ -47,6 +48,28 @@ def test_any_other_name_is_refused_everywhere(client: FlaskClient, host: str, pa
     """A page whose name was made to point at this machine must not read or write anything."""
     status, code = answer(client, path=path, headers={"Host": host})
     assert (status, code) == (403, "wrong_host")
+
+
+@pytest.mark.parametrize(
+    ("host", "besides", "served", "not_served"),
+    [
+        (
+            "0.0.0.0", (), ["192.168.1.7", "10.0.0.1:5000", "[2001:db8::1]", "localhost"],
+            ["evil.example", "127.1", "2130706433", "192.168.1.7.evil.example", "", "[::1"],
+        ),
+        ("192.168.1.7", (), ["192.168.1.7:5000"], ["192.168.1.8", "localhost", "127.0.0.1"]),
+        (
+            "127.0.0.1", ("Trading.example",), ["trading.example", "localhost", "trading.example:1"],
+            ["example", "a.trading.example", "trading.example.evil.example", "192.168.1.7"],
+        ),
+    ],
+)  # fmt: skip
+def test_an_app_is_served_by_its_own_names_alone(
+    host: str, besides: tuple[str, ...], served: list[str], not_served: list[str]
+):
+    names = HostNames(host, besides)
+    assert [asked for asked in served if not names.serve(asked)] == []
+    assert [asked for asked in not_served if names.serve(asked)] == []
 
 
 def test_what_a_proxy_says_changes_nothing(client: FlaskClient):

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,11 +18,19 @@ import requests
 from addresses import NOWHERE, sources_at
 from page_client import page_session
 
+from access_tokens import Scope
+from app import create_app
+from audit_log import COMMAND_LINE
 from clock import SystemClock
+from config import Config
+from errors import PasswordNeeded
 from exchange_simulator.generated_market import GeneratedMarket
 from exchange_simulator.server import SimulatorServer
+from routes.services import EXTENSION, Services
+from server import serve
 
 ROOT = Path(__file__).parent.parent
+PASSWORD = "correct horse battery"
 COMMAND = [sys.executable, "-m", "flask", "--app", "app", "serve"]
 MODEL = {"name": "Holder", "trader": "buy_and_hold", "coins": ["BTC"], "cycle_minutes": 1}
 
@@ -218,7 +227,92 @@ def test_a_database_that_is_none_is_one_sentence(tmp_path: Path):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7"])
-def test_it_does_not_start_on_an_address_that_others_reach(tmp_path: Path, host: str):
-    assert "listens on the loopback alone" in refused(tmp_path, HOST=host)
+def test_it_does_not_start_where_others_reach_it_without_a_password(tmp_path: Path):
+    said = refused(tmp_path, HOST="0.0.0.0")
+    assert said.startswith("Error: Listening on 0.0.0.0, others than this computer could trade")
+    assert said.endswith("flask --app app user set-password\n")
     assert not (tmp_path / "trading.db").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"HOST": "192.168.1.7"}, {"HOST": "::"}, {"ALLOWED_HOSTS": "a.example"}, {"TRUSTED_PROXY": "::1"}],
+)  # fmt: skip
+def test_a_database_without_a_password_changes_nothing_of_that(
+    app_config: Config, settings: dict[str, str]
+):
+    app = create_app(app_config.model_copy(update=settings))
+    services: Services = app.extensions[EXTENSION]
+    services.database.upgrade()
+    with pytest.raises(PasswordNeeded, match="Set a password first"):
+        serve(app)
+    services.database.close()
+
+
+@pytest.fixture
+def script(tmp_path: Path, quick_hashes: object) -> dict[str, str]:
+    """The headers of a script that may read; `tmp_path` has a database with a password."""
+    app = create_app(Config(DATABASE_PATH=tmp_path / "trading.db", **NOWHERE))
+    services: Services = app.extensions[EXTENSION]
+    services.database.upgrade()
+    services.access.set_password(PASSWORD, COMMAND_LINE)
+    made = services.access.make_token("script", Scope.READ, None, COMMAND_LINE)
+    services.database.close()
+    return {"Authorization": f"Bearer {made.text}"}
+
+
+def test_with_a_password_it_serves_others_who_sign_in_or_have_a_token(
+    tmp_path: Path, script: dict[str, str]
+):
+    with serving(tmp_path, HOST="0.0.0.0", TRADING_LOOP="off") as (process, address):
+        port = address.rsplit(":", 1)[1]
+        assert address == f"http://0.0.0.0:{port}"
+        for name in ("127.0.0.1", "192.168.1.7", socket.gethostname()):
+            there = {"Host": f"{name}:{port}"}
+            assert (
+                requests.get(f"{address}/api/models", headers=there, timeout=5).status_code == 401
+            )
+            read = requests.get(f"{address}/api/models", headers=there | script, timeout=5)
+            assert (read.status_code, read.json()) == (200, [])
+        page = requests.get(f"{address}/models", headers={"Accept": "text/html"}, timeout=5)
+        assert page.url == f"{address}/login?next=/models"
+        rebound = {"Host": f"evil.example:{port}"} | script
+        assert requests.get(f"{address}/api/models", headers=rebound, timeout=5).status_code == 403
+        end(process)
+
+
+def test_behind_its_proxy_it_answers_by_the_proxys_name_and_for_tls(
+    tmp_path: Path, script: dict[str, str]
+):
+    settings = {"TRUSTED_PROXY": "127.0.0.1", "ALLOWED_HOSTS": "trading.example"}
+    with serving(tmp_path, TRADING_LOOP="off", **settings) as (process, address):
+        sent = {
+            "X-Forwarded-Proto": "https", "X-Forwarded-Host": "trading.example",
+            "X-Forwarded-For": "203.0.113.9", "Origin": "https://trading.example",
+        }  # fmt: skip
+        form = {"data": {"password": PASSWORD}, "allow_redirects": False, "timeout": 5}
+        answer = requests.post(f"{address}/login?next=/models", headers=sent, **form)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/models")
+        assert "; Secure;" in answer.headers["Set-Cookie"]
+        elsewhere = sent | {"X-Forwarded-Host": "evil.example"}
+        assert requests.post(f"{address}/login", headers=elsewhere, **form).status_code == 403
+        end(process)
+    database = sqlite3.connect(tmp_path / "trading.db")
+    (signed_in,) = database.execute("SELECT object_name FROM audit_log WHERE action = 'sign_in'")
+    assert signed_in == ("203.0.113.9",)
+    database.close()
+
+
+def test_what_anybody_else_says_of_a_proxy_is_not_believed(tmp_path: Path, script: dict[str, str]):
+    settings = {"TRUSTED_PROXY": "192.168.1.7", "ALLOWED_HOSTS": "trading.example"}
+    with serving(tmp_path, TRADING_LOOP="off", **settings) as (process, address):
+        sent = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+        form = {"data": {"password": PASSWORD}, "allow_redirects": False, "timeout": 5}
+        answer = requests.post(f"{address}/login", headers=sent, **form)
+        assert answer.status_code == 303
+        assert "Secure" not in answer.headers["Set-Cookie"]
+        end(process)
+    database = sqlite3.connect(tmp_path / "trading.db")
+    (signed_in,) = database.execute("SELECT object_name FROM audit_log WHERE action = 'sign_in'")
+    assert signed_in == ("127.0.0.1",)
+    database.close()
