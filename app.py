@@ -50,6 +50,7 @@ from data_jobs import DataJobs
 from database import Database
 from domain import Clock, Coin
 from event_stream import EventStream
+from health_report import MEGABYTE, TradingHealth
 from host_names import HostNames
 from kline_store import KlineStore
 from kline_stream import KlineStream
@@ -238,6 +239,16 @@ def build_services(config: Config, clock: Clock) -> Services:
         backups=backups,
         events=events,
         metrics=metrics,
+        health=TradingHealth(
+            database,
+            data_aggregator,
+            desk,
+            loop,
+            prices,
+            clock,
+            should_trade=config.TRADING_LOOP == "on",
+            least_free_bytes=config.DISK_LEAST_FREE_MB * MEGABYTE,
+        ),
         desk=desk,
         trade_histories=TradeHistories(database),
         prices=prices,

@@ -56,6 +56,9 @@ class Config(BaseSettings):
     SERVER_THREADS: int = Field(96, ge=4, le=512, description="Requests served at once")
     STREAM_CONNECTIONS: int = Field(64, ge=1, description="Browsers on the event stream at once")
     TRADING_LOOP: Literal["on", "off"] = Field("on", description="Whether this process trades")
+    DISK_LEAST_FREE_MB: int = Field(
+        200, ge=0, description="Room on the database's disk below which /api/health says so"
+    )
     LOG_LEVEL: LogLevel = "INFO"
     LOG_FORMAT: LogFormat = Field("text", description="Lines of text, or of JSON for programs")
     LOG_LIBRARIES: LogLevel = Field(

@@ -133,6 +133,10 @@ class DataJobs:
         with self._lock:
             return list(reversed(self._jobs.values()))
 
+    def count_unfinished(self) -> int:
+        """How many are queued or running."""
+        return sum(not job.has_ended for job in self.jobs())
+
     def cancel(self, job_id: int) -> DataJob:
         """End a job; what it has stored stays. Raises NotFound, Conflict (job_ended)."""
         with self._lock:

@@ -113,6 +113,8 @@ class TradingLoop:
         )
         self._sync_lock = threading.Lock()  # requests change models at the same time
         self._exits = ExitWatch(database, desk, clock, SystemClock())
+        # The market's time from which on every turn is due here: none is made up for.
+        self.due_since_ms: int | None = None
         self._prices.on_prices(self.check_exits)
 
     @property
@@ -125,8 +127,15 @@ class TradingLoop:
         """Whether cycles are started, here."""
         return self.started and self._lease.mine
 
+    @property
+    def alive(self) -> bool:
+        """Whether what starts the cycles has not died, once started."""
+        thread = getattr(self._scheduler, "_thread", None)
+        return isinstance(thread, threading.Thread) and thread.is_alive()
+
     def start(self) -> None:
         """Watch prices; run cycles as they are due, if no other process does."""
+        self.due_since_ms = self._clock.now_ms()
         self._scheduler.add_job(
             self._record_values, AlignedTrigger(self._clock, VALUE_EVERY_MINUTES),
             id="account-values", executor="housekeeping",
@@ -203,6 +212,7 @@ class TradingLoop:
         if mine != before:
             self._exits.forget()
             log.warning("the trading loop %s", "runs here now" if mine else "has been taken over")
+            self.due_since_ms = self._clock.now_ms()
             self.sync()
         if self._clock_watch.jumped():
             self._realign()
@@ -210,6 +220,7 @@ class TradingLoop:
     def _realign(self) -> None:
         """The jobs wait for times of the wall clock: after it was set, for the right ones again."""
         now = datetime.now(UTC)
+        self.due_since_ms = self._clock.now_ms()
         for job in self._scheduler.get_jobs():
             if isinstance(job.trigger, AlignedTrigger):
                 with suppress(JobLookupError):  # removed meanwhile

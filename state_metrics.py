@@ -144,7 +144,7 @@ class StateMetrics(Collector):
         waiting = {
             ("backtests",): backtests.count_unfinished(connection),
             ("sweeps",): len(sweeps.unfinished(connection)),
-            ("data_jobs",): sum(not job.has_ended for job in self._data_jobs.jobs()),
+            ("data_jobs",): self._data_jobs.count_unfinished(),
         }
         words = "What is queued or under way"
         yield _gauges("queue_length", words, ["queue"], waiting.items())

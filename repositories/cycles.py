@@ -137,7 +137,8 @@ def last(connection: sqlite3.Connection, model_id: int) -> Cycle | None:
 def last_of_all(connection: sqlite3.Connection) -> dict[int, Cycle]:
     """The newest cycle of every model by its id."""
     rows = connection.execute(
-        "SELECT * FROM cycles WHERE id IN (SELECT MAX(id) FROM cycles GROUP BY model_id)"
+        "SELECT c.* FROM models m JOIN cycles c "  # by the index, however many cycles there are
+        "ON c.id = (SELECT MAX(id) FROM cycles WHERE model_id = m.id)"
     )
     return {row["model_id"]: _cycle(row) for row in rows}
 

@@ -18,6 +18,7 @@ from data_jobs import DataJobs
 from database import Database
 from domain import Clock
 from event_stream import EventStream
+from health_report import TradingHealth
 from kline_store import KlineStore
 from kline_stream import KlineStream
 from metrics import Metrics
@@ -52,6 +53,7 @@ class Services:
     backups: Backups
     events: EventStream
     metrics: Metrics
+    health: TradingHealth
     desk: TradingDesk
     trade_histories: TradeHistories
     prices: PriceStream

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify, make_response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
@@ -15,9 +16,10 @@ from clock import SystemClock
 from domain import Interval
 from errors import InvalidInput, TooManyRequests
 from event_stream import KLINE, TOPICS, Listener
+from health_report import Status, status_of
 from kline_stream import Series
 from owner_access import Caller
-from repositories import coins
+from repositories import backtests, coins
 from routes import shapes
 from routes.json_errors import ERROR_ANSWERS
 from routes.schemas import Query
@@ -97,19 +99,42 @@ class LiveStream(BaseModel):
     dropped: int = Field(description="Rows that were no sound price or candle")
 
 
+class ReasonAnswer(BaseModel):
+    """Something that is wrong."""
+
+    code: Literal[
+        "database_unwritable", "disk_nearly_full", "no_loop", "scheduler_dead", "cycles_overdue",
+        "no_prices", "prices_stale",
+    ]  # fmt: skip
+    message: str
+    stops_trading: bool
+
+
+class Queues(BaseModel):
+    """What is queued or under way."""
+
+    backtests: int
+    data_jobs: int
+
+
 class Health(BaseModel):
     """What a monitor and the pages' status bar need to know."""
 
-    status: str = Field(description="ok, or degraded when something that should work does not")
+    status: Status = Field(description="unable, with 503, where trading cannot go on")
+    reasons: list[ReasonAnswer] = Field(description="Why it is not ok, the worst first")
     market: str = Field(description="live or demo")
     now: str = Field(description="The market's time")
     version: str
     uptime_seconds: float
-    database: dict[str, bool]
+    database: dict[str, bool] = Field(
+        description="ok: whether it could be written when last wanted"
+    )
+    disk: dict[str, int]
     scheduler: SchedulerState
     trading: TradingHalted
     loop: LoopState
     prices: PricesState
+    queues: Queues
     streams: list[LiveStream]
     sources: list[SourceState]
 
@@ -119,7 +144,7 @@ class Alive(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: str
+    status: Status
 
 
 class HealthAnswer(RootModel[Health | Alive]):
@@ -143,60 +168,63 @@ def get_version() -> Response:
     return jsonify({"version": VERSION})
 
 
-@blueprint.get("/health", responses={200: HealthAnswer})
+@blueprint.get("/health", responses={200: HealthAnswer, 503: HealthAnswer})
 def get_health() -> Response:
-    """Whether everything that should work does; the status alone without having signed in."""
+    """Whether trading can go on: 503 with the reasons where not. The status alone to strangers."""
     app = services()
-    prices = _prices_state(app)
-    should_trade = app.config.TRADING_LOOP == "on"
-    loop = _loop_state(app)
-    database = {"ok": _database_answers(app)}
-    looped = loop["holder"] is not None or not should_trade
-    well = database["ok"] and not prices["stale"] and looped
-    status = "ok" if well else "degraded"
-    if current_caller() is None:
-        return jsonify({"status": status})
+    reasons = app.health.reasons()
+    status = status_of(reasons)
+    told = {"status": status}
+    if current_caller() is not None:
+        told |= {"reasons": [asdict(reason) for reason in reasons]} | _state(app)
+    return make_response(told, 503 if status is Status.UNABLE else 200)
+
+
+def _state(app: Services) -> dict[str, Any]:
+    """How everything stands that health is told of."""
     next_cycle = app.loop.next_cycle_at() if app.loop.running else None
-    return jsonify(
-        {
-            "status": status,
-            "market": app.config.MARKET.value,
-            "now": iso_utc(app.clock.now_ms()),
-            "version": VERSION,
-            "uptime_seconds": (SystemClock().now_ms() - app.started_ms) / 1000,
-            "database": database,
-            "scheduler": {
-                "running": app.loop.running,
-                "next_cycle": (
-                    None if next_cycle is None else iso_utc(int(next_cycle.timestamp() * 1000))
-                ),
-            },
-            "trading": shapes.halt(app.desk.halt.state()),
-            "loop": loop,
-            "prices": prices,
-            "streams": [
-                {
-                    "name": stream.name,
-                    "state": stream.state,
-                    "last_message": shapes.time(stream.last_message_ms),
-                    "reconnects": stream.reconnects,
-                    "renewals": stream.renewals,
-                    "messages": stream.messages,
-                    "dropped": stream.dropped,
-                }
-                for stream in app.prices.streams()
-            ],
-            "sources": [
-                {
-                    "name": source.name,
-                    "state": source.state,
-                    "last_success": shapes.time(source.last_success_ms),
-                    "last_error": source.last_error,
-                }
-                for source in app.data_aggregator.health()
-            ],
-        }
-    )
+    return {
+        "market": app.config.MARKET.value,
+        "now": iso_utc(app.clock.now_ms()),
+        "version": VERSION,
+        "uptime_seconds": (SystemClock().now_ms() - app.started_ms) / 1000,
+        "database": {"ok": app.database.trouble is None},
+        "disk": {"free_bytes": app.health.free_bytes()},
+        "scheduler": {
+            "running": app.loop.running,
+            "next_cycle": (
+                None if next_cycle is None else iso_utc(int(next_cycle.timestamp() * 1000))
+            ),
+        },
+        "trading": shapes.halt(app.desk.halt.state()),
+        "loop": _loop_state(app),
+        "prices": _prices_state(app),
+        "queues": {
+            "backtests": backtests.count_unfinished(app.database.connection),
+            "data_jobs": app.data_jobs.count_unfinished(),
+        },
+        "streams": [
+            {
+                "name": stream.name,
+                "state": stream.state,
+                "last_message": shapes.time(stream.last_message_ms),
+                "reconnects": stream.reconnects,
+                "renewals": stream.renewals,
+                "messages": stream.messages,
+                "dropped": stream.dropped,
+            }
+            for stream in app.prices.streams()
+        ],
+        "sources": [
+            {
+                "name": source.name,
+                "state": source.state,
+                "last_success": shapes.time(source.last_success_ms),
+                "last_error": source.last_error,
+            }
+            for source in app.data_aggregator.health()
+        ],
+    }
 
 
 @blueprint.get("/stream", responses={200: {"content": {"text/event-stream": {}}}})
@@ -386,9 +414,3 @@ def _loop_state(app: Services) -> dict[str, Any]:
         "mine": holder == lease.process,
         "heartbeat_age_seconds": None if holder is None or age is None else round(age, 3),
     }
-
-
-def _database_answers(app: Services) -> bool:
-    """Whether it can be read, and could be written when that was last wanted."""
-    answers = app.database.connection.execute("SELECT 1").fetchone() is not None
-    return answers and app.database.trouble is None

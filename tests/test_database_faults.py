@@ -102,8 +102,12 @@ def test_over_rest_it_is_503_with_its_code_and_health_tells_a_monitor(
     client.get("/api/market/prices?coins=BTC")
     with locked(database.path):
         answer = client.put("/api/settings", json={"slippage_bps": 1})
-        health = client.get("/api/health").json
+        response = client.get("/api/health")
+        health = response.json
     assert (answer.status_code, answer.json["code"]) == (503, "database_busy")
-    assert (health["status"], health["database"]) == ("degraded", {"ok": False})
+    assert (response.status_code, health["status"]) == (503, "unable")
+    assert (health["reasons"][0]["code"], health["database"]) == (
+        "database_unwritable", {"ok": False},
+    )  # fmt: skip
     assert client.put("/api/settings", json={"slippage_bps": 1}).status_code == 200
     assert client.get("/api/health").json["database"] == {"ok": True}

@@ -10,13 +10,15 @@ export class ApiError extends Error {
    * @param {number} status 0 when no answer came
    * @param {string} code a stable word for programs
    * @param {Record<string, string>} fields why each named field was refused
+   * @param {any} answer what came instead of an error's words
    */
-  constructor(message, status, code, fields = {}) {
+  constructor(message, status, code, fields = {}, answer = null) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
     this.fields = fields;
+    this.answer = answer;
   }
 }
 
@@ -134,7 +136,7 @@ const nothingSent = () => new ApiError(t('Nothing was sent.'), 0, 'aborted');
 export function failure(response, answer) {
   if (answer?.code === 'not_signed_in') signInAgain();
   const { status } = response;
-  if (!answer?.error) return new ApiError(t('The server answered with an error (%(status)s).', { status }), status, 'unknown');
+  if (!answer?.error) return new ApiError(t('The server answered with an error (%(status)s).', { status }), status, 'unknown', {}, answer);
   const { error, code, values, fields = {}, reasons = {} } = answer;
   return new ApiError(errorText(code, error, values), status, code, fieldTexts(fields, reasons));
 }

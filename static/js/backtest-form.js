@@ -5,6 +5,7 @@ import { showCoverage } from './backtest-coverage.js';
 import { coinPicker } from './coin-picker.js';
 import { element, replaceContent, setText } from './element.js';
 import { field, select } from './fields.js';
+import { getHealth } from './health.js';
 import { t } from './i18n.js';
 import { INTERVALS } from './klines.js';
 import { llmRunFields } from './llm-run-fields.js';
@@ -347,7 +348,7 @@ export async function fetchChoices() {
     get('/api/traders'),
     get('/api/models'),
     get('/api/coins', { is_active: 'all' }),
-    get('/api/health'),
+    getHealth(),
   ]);
   return { traders: traders.filter((/** @type {any} */ trader) => trader.key !== 'ai'), models, coins, now: health.now };
 }

@@ -5,6 +5,7 @@ import { coinPicker } from './coin-picker.js';
 import { element } from './element.js';
 import { field, select } from './fields.js';
 import { formDialog } from './form-dialog.js';
+import { getHealth } from './health.js';
 import { t } from './i18n.js';
 import { INTERVALS } from './klines.js';
 import { progressLine } from './progress-line.js';
@@ -26,7 +27,7 @@ const isoDay = (time) => new Date(time).toISOString().slice(0, 10);
  * @returns {Promise<any>} the job's id, or null when nothing was asked for
  */
 export async function askForSync(given = {}) {
-  const [coins, health] = await Promise.all([get('/api/coins'), get('/api/health')]);
+  const [coins, health] = await Promise.all([get('/api/coins'), getHealth()]);
   const now = Date.parse(health.now);
   const picked = element('div', { class: 'form' });
   const first = coins[0] ? [coins[0].symbol] : [];

@@ -1,8 +1,9 @@
 /** The status bar of every page: prices, sources, streams, the trading loop, the kill switch, market time. */
 
-import { ApiError, get, signInAgain } from './api.js';
+import { ApiError, signInAgain } from './api.js';
 import { byId, element, replaceContent, setText } from './element.js';
 import { formatAge, formatTime, isNumber, zoneName } from './format.js';
+import { getHealth, whyNoTrading } from './health.js';
 import { t } from './i18n.js';
 import { killSwitchStands, startKillSwitch } from './kill-switch.js';
 import { OLD_AFTER_SECONDS } from './prices.js';
@@ -104,6 +105,7 @@ function showLoop() {
   const { running, next_cycle: next } = health.scheduler;
   const { holder = null, mine = running } = health.loop ?? {};
   if (health.trading?.halted) return show(node, 'warn', t('halted'), t('No model trades until trading is resumed.'));
+  if (health.status === 'unable') return show(node, 'error', t('cannot trade'), whyNoTrading(health.reasons));
   if (holder !== null && !mine) return show(node, 'ok', t('elsewhere'), t('It runs in another process: %(holder)s', { holder }));
   if (!running) return show(node, 'warn', t('off'));
   const title = [next ? t('Next cycle at %(time)s', { time: formatTime(next, 'full') }) : '', holder ?? ''];
@@ -144,7 +146,7 @@ function marketTimeIs(time) {
 async function fetchHealth() {
   if (document.hidden) return;
   try {
-    const answer = await get('/api/health');
+    const answer = await getHealth();
     if (!answer.scheduler) return signInAgain(); // others than the owner are told the status alone
     health = answer;
     if (performance.now() - pricesReceivedAt > STREAMED_FOR_MS) pricesAre(health.prices);
