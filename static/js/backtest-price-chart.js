@@ -5,7 +5,6 @@ import { candleView } from './candle-view.js';
 import { byId, element, replaceContent } from './element.js';
 import { t } from './i18n.js';
 import { BarWindow, intervalLength } from './klines.js';
-import { markerTooltip } from './marker-tooltip.js';
 
 /** @typedef {import('./backtest-trades.js').NumberedTrip} NumberedTrip */
 
@@ -21,13 +20,12 @@ export function backtestPriceChart(config, warmupBars, trips) {
   const start = Date.parse(`${config['start_date']}T00:00:00Z`);
   const end = Date.parse(`${config['end_date']}T00:00:00Z`) + DAY_MS;
   const first = start - warmupBars * intervalLength(interval);
-  const tooltip = markerTooltip(/** @type {HTMLElement} */ (byId('price-chart').parentElement));
   const view = candleView(byId('price-chart'), byId('price-message'), {
     emptyText: () => t('The candles of this run are no longer stored.'),
     onDraw: ({ coin }) => view.chart.setMarkers(tripMarkers(trips.filter((trip) => trip.coin === coin))),
-    chart: { label: t('Candles with entries and exits'), lastPrice: false, onMarker: showTooltip },
+    chart: { label: t('Candles with entries and exits'), lastPrice: false, story },
   });
-  view.chart.setAverages(averagesOf(config));
+  view.chart.setIndicators(averagesOf(config));
 
   /**
    * Shows a coin, around a time if one is given, else the end of the run.
@@ -45,7 +43,7 @@ export function backtestPriceChart(config, warmupBars, trips) {
 
   /** @param {NumberedTrip} trip */
   async function showTrip(trip) {
-    tooltip.hide();
+    view.chart.hideStory();
     const bars = view.bars();
     const isHere = bars?.coin === trip.coin && bars.holds(trip.entryTime) && bars.holds(trip.exitTime);
     if (!isHere && !(await showCoin(trip.coin, trip.entryTime))) return;
@@ -54,15 +52,10 @@ export function backtestPriceChart(config, warmupBars, trips) {
     view.chart.showTimes(entryTime, exitTime);
   }
 
-  /**
-   * @param {string | null} id
-   * @param {{ x: number, y: number } | null} point
-   */
-  function showTooltip(id, point) {
-    const number = Number(id?.split(' ')[1]);
-    const trip = trips.find((candidate) => candidate.number === number);
-    if (trip && point) tooltip.show(point, tripStory(trip));
-    else tooltip.hide();
+  /** @param {readonly string[]} ids of markers @returns {Node[]} */
+  function story(ids) {
+    const numbers = new Set(ids.map((id) => Number(id.split(' ')[1])));
+    return trips.filter(({ number }) => numbers.has(number)).flatMap(tripStory);
   }
 
   return { showCoin, showTrip };
@@ -72,14 +65,14 @@ export function backtestPriceChart(config, warmupBars, trips) {
  * The averages that a cross of averages goes by.
  *
  * @param {Record<string, any>} config
- * @returns {import('./candle-chart.js').Average[]}
+ * @returns {import('./candle-chart.js').Indicator[]}
  */
 function averagesOf({ params }) {
   const { fast, slow, kind } = params ?? {};
   if (!Number.isInteger(fast) || !Number.isInteger(slow)) return [];
   return [
-    { kind: kind === 'ema' ? 'ema' : 'sma', length: fast, color: '--amber' },
-    { kind: kind === 'ema' ? 'ema' : 'sma', length: slow, color: '--series-7' },
+    { kind: kind === 'ema' ? 'ema' : 'sma', parameters: [fast], color: '--amber' },
+    { kind: kind === 'ema' ? 'ema' : 'sma', parameters: [slow], color: '--series-7' },
   ];
 }
 

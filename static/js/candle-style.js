@@ -26,7 +26,7 @@ const fadedColors = new Map();
 onDisplayChange(() => fadedColors.clear());
 
 /** Thousands of bars need the same two colours. @param {string} token */
-function tokenFaded(token) {
+export function tokenFaded(token) {
   let color = fadedColors.get(token);
   if (!color) {
     color = tokenColorFaded(token, 0.4);
@@ -51,7 +51,7 @@ export function chartOptions() {
     },
     grid: { vertLines: grid, horzLines: grid },
     crosshair: { mode: CrosshairMode.Normal, vertLine: crosshair, horzLine: crosshair },
-    rightPriceScale: { borderColor: tokenColor('--border'), entireTextOnly: true, scaleMargins: { top: 0.12, bottom: 0.06 } },
+    rightPriceScale: { borderColor: tokenColor('--border'), entireTextOnly: true, scaleMargins: { top: 0.06, bottom: 0.06 } },
     timeScale: {
       borderColor: tokenColor('--border'),
       timeVisible: true,
@@ -60,6 +60,9 @@ export function chartOptions() {
       minBarSpacing: 0.5,
       tickMarkFormatter: tickText,
     },
+    // A finger that goes up or down scrolls the page.
+    handleScroll: { vertTouchDrag: false },
+    kineticScroll: { touch: !matchMedia('(prefers-reduced-motion: reduce)').matches, mouse: false },
     localization: { timeFormatter: (/** @type {number} */ time) => formatTime(time * 1000, 'minute') },
   };
 }
@@ -70,13 +73,13 @@ export function candleOptions() {
 }
 
 /** @returns {import('lightweight-charts').LineSeriesPartialOptions} */
-export function averageOptions() {
+export function lineOptions() {
   return { lineWidth: 1, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false };
 }
 
 /** @returns {import('lightweight-charts').LineSeriesPartialOptions} */
 export function tripOptions() {
-  return { ...averageOptions(), lineWidth: 2, lineStyle: LineStyle.Dashed, pointMarkersVisible: true };
+  return { ...lineOptions(), lineWidth: 2, lineStyle: LineStyle.Dashed, pointMarkersVisible: true };
 }
 
 /**

@@ -33,6 +33,19 @@ export function attributionLogo() {
 }
 
 /**
+ * The same on a picture, 35 by 19 units large.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {{ outline: string, letters: string }} colors
+ */
+export function drawLogo(context, { outline, letters }) {
+  context.fillStyle = outline;
+  context.fill(new Path2D(OUTLINE), 'evenodd');
+  context.fillStyle = letters;
+  context.fill(new Path2D(LETTERS), 'evenodd');
+}
+
+/**
  * @param {string} path
  * @param {string} name
  */

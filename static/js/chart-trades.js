@@ -108,7 +108,7 @@ function marker(id, trade, byModel) {
   return { id, time: trade.time, position, shape: buy ? 'arrowUp' : 'arrowDown', color };
 }
 
-/** @param {readonly ModelTrade[]} trades of one marker @returns {Node[]} */
+/** @param {readonly ModelTrade[]} trades of the markers of a bar @returns {Node[]} */
 export function tradeStory(trades) {
   const shown = trades.slice(0, TRADES_IN_TOOLTIP).map(oneStory);
   const more = trades.length - TRADES_IN_TOOLTIP;

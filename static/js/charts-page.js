@@ -1,105 +1,63 @@
-/** The Charts page: one coin's candles, live at their end, with the trades of chosen models. */
+/** The Charts page: one coin's candles, live at their end, with all that one lays over and beside them. */
 
 import { get } from './api.js';
 import { candleView } from './candle-view.js';
-import { averageControls } from './chart-averages.js';
-import { fetchLevels, fetchTrades, tradeColumns, tradeMarkers, tradeStory, withModel } from './chart-trades.js';
-import { seriesToken } from './chart-theme.js';
+import { compareCoins } from './chart-compare.js';
+import { chartInWords } from './chart-in-words.js';
+import { indicatorControls } from './chart-indicator-controls.js';
+import { chartKeys, showKeys } from './chart-keys.js';
+import { chartModels } from './chart-models.js';
+import { chartTools } from './chart-tools.js';
 import { coinCombobox } from './coin-combobox.js';
 import { depthPanel } from './depth-panel.js';
-import { acceptInput, byId, element, replaceContent, setText } from './element.js';
+import { acceptInput, byId, element, setText } from './element.js';
 import { emptyState, showFailure } from './failure.js';
-import { directionClass, formatAge, formatPercent, formatPrice } from './format.js';
+import { directionClass, formatAge, formatPercent, formatPrice, formatTime, zoneName } from './format.js';
 import { t } from './i18n.js';
 import { BarWindow, intervalLength, INTERVALS } from './klines.js';
 import { keepLive } from './live-bars.js';
-import { markerTooltip } from './marker-tooltip.js';
 import { fetchPrices, isStale, onPrices, priceNote, priceOf } from './prices.js';
-import { onStreamResumed, subscribe } from './stream.js';
-import { dataTable } from './table.js';
-import { throttle } from './throttle.js';
-import { toastError } from './toast.js';
 import { fromUrl, toUrl } from './url-state.js';
 import { sourceName } from './words.js';
 
-/** @typedef {import('./chart-trades.js').Model} Model */
-/** @typedef {import('./chart-trades.js').ModelTrade} ModelTrade */
-
 const OLD_AFTER_SECONDS = 60;
-const LEVELS_EVERY_MS = 60_000;
 
 const message = byId('chart-message');
-const tooltip = markerTooltip(byId('candle-chart').parentElement ?? document.body);
 const view = candleView(byId('candle-chart'), message, {
   emptyText: (bars) => t('There are no candles of %(coin)s at %(interval)s.', { coin: bars.coin, interval: bars.interval }),
   onDraw: drawn,
-  chart: { label: t('Candles'), onView: showLatestButton, onMarker: showTooltip },
+  onUpdate: () => words.update(),
+  chart: { label: t('Candles'), onView: viewMoved, story: (ids) => models.story(ids) },
 });
 const { chart } = view;
 const live = keepLive(view, showOrigin);
 const depth = depthPanel(byId('depth'));
+const models = chartModels(view);
+const words = chartInWords(chart, byId('last-bars'), byId('last-bars-table'));
+const tools = chartTools(chart, { caption: pictureCaption, onReset: showFirstView });
+/** @type {ReturnType<typeof compareCoins> | null} */
+let compare = null;
 
 let coin = '';
 let interval = INTERVALS.has(fromUrl('interval') ?? '') ? String(fromUrl('interval')) : '1h';
-/** @type {{ id: number, name: string, color: string }[]} */
-let models = [];
-/** @type {Set<number>} */
-const chosen = new Set();
-/** @type {ModelTrade[]} */
-let trades = [];
-/** @type {Map<string, ModelTrade[]>} */
-let tradesOf = new Map();
-let tradesWanted = 0;
-
-const table = dataTable(byId('trades'), {
-  label: t('Trades on this chart'),
-  columns: tradeColumns(),
-  keyOf: (/** @type {ModelTrade} */ { id }) => id,
-  order: '-time',
-  testId: 'chart-trades',
-  exportButton: byId('export-trades'),
-  fileName: 'trades',
-  empty: () => emptyState(chosen.size ? t('The chosen models have not traded this coin.') : t('Choose a model above to see its trades.')),
-});
 
 async function start() {
   try {
     const [coins, allModels] = await Promise.all([get('/api/coins'), get('/api/models')]);
-    if (!coins.length) return view.showMessage(emptyState(t('There are no active coins yet.')));
+    if (!coins.length) return view.showMessage(emptyState(t('There are no active coins yet.'), element('a', { href: '/coins' }, t('Add coins'))));
     const wanted = (fromUrl('coin') ?? '').toUpperCase();
     coin = coins.find((/** @type {any} */ { symbol }) => symbol === wanted)?.symbol ?? coins[0].symbol;
     coinCombobox(byId('coin-combobox'), { coins, chosen: coin, onChoose: chooseCoin });
-    listModels(allModels);
+    models.list(allModels);
+    compare = compareCoins(byId('compare'), coins, view, tools.scale.compare);
   } catch (error) {
     message.hidden = false;
     return showFailure(message, error, start);
   }
-  averageControls(byId('averages'), (averages) => chart.setAverages(averages));
+  indicatorControls(byId('indicators'), (indicators) => chart.setIndicators(indicators));
   showInterval();
   depth.show(coin);
-  await Promise.all([showCandles(), showTrades()]);
-}
-
-/** @param {Model[]} all */
-function listModels(all) {
-  models = all.map(({ id, name }, index) => ({ id, name, color: seriesToken(index) }));
-  const fromAddress = fromUrl('models')?.split(',').map(Number);
-  const first = models[0] ? [models[0].id] : [];
-  for (const id of fromAddress ?? first) if (models.some((model) => model.id === id)) chosen.add(id);
-  const chips = models.map(({ id, name, color }) => {
-    const swatch = element('span', { class: 'swatch', 'aria-hidden': 'true' });
-    swatch.style.setProperty('--series-color', `var(${color})`);
-    const attributes = { type: 'button', class: 'chip', 'aria-pressed': String(chosen.has(id)), 'data-testid': `chart-model-${id}` };
-    const chip = element('button', attributes, swatch, name);
-    chip.addEventListener('click', () => {
-      if (!chosen.delete(id)) chosen.add(id);
-      chip.setAttribute('aria-pressed', String(chosen.has(id)));
-      toUrl({ models: [...chosen].join(',') });
-      showTrades();
-    });
-    return chip;
-  });
-  replaceContent(byId('models'), ...(chips.length ? chips : [element('a', { href: '/models' }, t('Add a model'))]));
+  await Promise.all([showCandles(), models.show(coin)]);
 }
 
 /** @param {string} symbol */
@@ -107,15 +65,20 @@ function chooseCoin(symbol) {
   coin = symbol;
   depth.show(coin);
   showCandles();
-  showTrades();
+  models.show(coin);
+}
+
+/** @param {string} wanted */
+function chooseInterval(wanted) {
+  if (wanted === interval) return;
+  interval = wanted;
+  showInterval();
+  showCandles();
 }
 
 byId('intervals').addEventListener('click', (event) => {
   const button = /** @type {HTMLElement} */ (event.target).closest('button');
-  if (!button || button.value === interval) return;
-  interval = button.value;
-  showInterval();
-  showCandles();
+  if (button) chooseInterval(button.value);
 });
 
 function showInterval() {
@@ -132,29 +95,48 @@ async function showCandles() {
   chart.setLabel(
     t('%(coin)s candles of %(interval)s. Arrow keys move from bar to bar, with Shift they move the view, plus and minus zoom.', { coin, interval }),
   );
-  tooltip.hide();
+  chart.hideStory();
   const wanted = new BarWindow(coin, interval);
   view.showMessage(element('span', { class: 'muted' }, t('Loading candles…')));
   showPrice();
   fetchPrices([coin]).catch(() => {}); // stored candles are worth showing without; the status bar says so
   live.follow(coin, interval);
+  compare?.show(coin, interval);
   await view.show(wanted, () => wanted.loadLatest(), showCandles);
 }
 
 function drawn() {
-  drawMarkers();
+  models.draw();
+  compare?.cover();
   showOrigin();
   showPrice();
+  viewMoved();
 }
 
-/** @param {boolean} newestInView */
-function showLatestButton(newestInView) {
-  byId('to-latest').hidden = newestInView && view.bars()?.reachesLast === true;
+function viewMoved() {
+  byId('to-latest').hidden = chart.showsNewest() && view.bars()?.reachesLast === true;
+  words.update();
 }
 
-byId('to-latest').addEventListener('click', () => {
+function showFirstView() {
   if (view.bars()?.reachesLast) chart.showLatest();
   else showCandles();
+}
+
+byId('to-latest').addEventListener('click', showFirstView);
+byId('show-keys').addEventListener('click', showKeys);
+
+chartKeys(byId('chart-card'), byId('typed-interval'), {
+  onInterval: chooseInterval,
+  letters: {
+    l: () => tools.scale.toggle('log'),
+    p: () => tools.scale.toggle('percent'),
+    r: tools.reset,
+    f: tools.fullScreen.toggle,
+    s: tools.savePicture,
+    '?': showKeys,
+    Escape: tools.fullScreen.leave,
+  },
 });
 
 onPrices((coins) => {
@@ -188,86 +170,20 @@ function showOrigin() {
   byId('candle-chart').classList.toggle('candle-chart-stale', stale);
 }
 
-// Trades and positions of the chosen models.
-
-const chosenModels = () => models.filter(({ id }) => chosen.has(id));
-
-async function showTrades() {
-  const wanted = ++tradesWanted;
-  try {
-    const lists = await Promise.all(chosenModels().map((model) => fetchTrades(model, coin, model.color)));
-    if (wanted !== tradesWanted) return;
-    trades = lists.flat().sort((one, other) => one.time - other.time);
-    table.update(trades);
-    drawMarkers();
-    await showLevels();
-  } catch (error) {
-    if (wanted === tradesWanted) toastError(error);
-  }
+function pictureCaption() {
+  const last = chart.barsInView().at(-1);
+  const time = last ? formatTime(last.timestamp) : '';
+  return {
+    fileName: `${coin}-${interval}-${time.replaceAll(/[^\d]+/g, '-')}.png`,
+    title: `${coin} · ${interval}`,
+    values: chart.legendTexts(),
+    notes: [`${time} ${zoneName()}`, sourceName(view.bars()?.origin?.source ?? ''), t('AI crypto trading')].filter(Boolean),
+  };
 }
-
-async function showLevels() {
-  const wanted = tradesWanted;
-  const levels = await fetchLevels(chosenModels().map((model) => ({ model, color: model.color })), coin);
-  if (wanted === tradesWanted) chart.setLevels(levels);
-}
-
-function drawMarkers() {
-  const first = view.bars()?.bars[0];
-  if (!first) return;
-  const drawn = tradeMarkers(trades, first.timestamp, intervalLength(interval), chosen.size > 1);
-  tradesOf = drawn.tradesOf;
-  chart.setMarkers(drawn.markers);
-}
-
-/**
- * @param {string | null} id
- * @param {{ x: number, y: number } | null} point
- */
-function showTooltip(id, point) {
-  const together = id === null ? undefined : tradesOf.get(id);
-  if (together && point) tooltip.show(point, tradeStory(together));
-  else tooltip.hide();
-}
-
-subscribe('trade', (row) => {
-  const model = models.find(({ id }) => id === row.model_id);
-  if (!model || !chosen.has(model.id) || row.coin !== coin || row.kind === 'funding') return;
-  if (trades.some(({ id }) => id === row.id)) return;
-  trades = [...trades, withModel(row, model, model.color)];
-  table.update(trades);
-  drawMarkers();
-  refreshLevels();
-});
-
-const refreshLevels = throttle(() => {
-  if (!document.hidden && chosen.size) showLevels().catch(toastError);
-}, 2_000);
-
-byId('trades').addEventListener('click', async (event) => {
-  const button = /** @type {HTMLElement} */ (event.target).closest('[data-testid="go-to-trade"]');
-  const key = /** @type {HTMLElement | null} */ (button?.closest('tr') ?? null)?.dataset['key'];
-  const trade = trades.find(({ id }) => String(id) === key);
-  const wanted = view.bars();
-  if (!trade || !wanted) return;
-  try {
-    if (!wanted.holds(trade.time)) {
-      await wanted.loadAround(trade.time);
-      if (view.bars() === wanted) view.draw('keep');
-    }
-    chart.showTimes(trade.time, trade.time);
-    byId('candle-chart').scrollIntoView({ block: 'nearest' });
-  } catch (error) {
-    toastError(error);
-  }
-});
 
 setInterval(() => {
   showOrigin();
   showPrice();
 }, 1_000);
-setInterval(refreshLevels, LEVELS_EVERY_MS);
-document.addEventListener('displaychange', () => table.update(trades));
-onStreamResumed(showTrades);
 acceptInput();
 await start();

@@ -35,7 +35,7 @@ export function keepLive(view, onChange) {
   const drawWaiting = oncePerFrame(() => {
     const changed = [...waiting.values()].sort((one, other) => one.timestamp - other.timestamp);
     waiting.clear();
-    if (changed.length) view.chart.updateBars(changed);
+    if (changed.length) view.update(changed);
   });
 
   /** @param {Bar} bar */
@@ -79,7 +79,7 @@ export function keepLive(view, onChange) {
     const changed = await bars.refreshLatest().catch(() => []); // its growing age tells that none came
     if (view.bars() !== bars || !changed.length) return;
     if (changed.length > 2 || bars.bars.length - before > 1) view.draw('keep');
-    else view.chart.updateBars(changed);
+    else view.update(changed);
     onChange();
   }, 1_000);
 

@@ -21,8 +21,14 @@ COUNT_COLOURS = """(canvas) => {
 }"""
 #: The pointer's moves are dealt with once a frame.
 ONE_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-MARKER_SECONDS = 20
-MARKER_STEP = 6
+#: Where on the page a candle chart has its markers.
+MARKER_POINTS = """async (plot) => {
+  const { candleChartOn } = await import('/static/js/candle-chart.js');
+  const { left, top, width } = plot.getBoundingClientRect();
+  return candleChartOn(plot).marks.points()
+    .filter(({ x }) => 0 < x && x < width)
+    .map(({ x, y }) => [left + x, top + y]);
+}"""
 
 
 def write(
@@ -76,20 +82,20 @@ def number(text: str) -> float:
     return float(found[0].replace("$", "").replace(",", "").replace("−", "-"))
 
 
-def hover_marker(page: Page, chart: Locator, said: str) -> str:
-    """Move the pointer down the middle of a candle chart until a marker there says `said`."""
-    pane = chart.locator("canvas").first.bounding_box()
-    assert pane is not None
+def hover_marker(page: Page, said: str) -> str:
+    """Point at the markers of the page's candle chart until one says `said`; all that it says."""
+    plot = page.get_by_test_id("candle-plot")
     tooltip = page.get_by_test_id("marker-tooltip")
-    middle = pane["x"] + pane["width"] / 2
-    until = time.monotonic() + MARKER_SECONDS  # the bars around it may still be on their way
-    while time.monotonic() < until:
-        for step in range(int(pane["height"]) // MARKER_STEP):
-            page.mouse.move(middle, pane["y"] + step * MARKER_STEP)
+
+    def told() -> str | None:
+        for x, y in plot.evaluate(MARKER_POINTS):
+            page.mouse.move(x, y)
             page.evaluate(ONE_FRAME)
             if tooltip.is_visible() and said in tooltip.inner_text():
                 return tooltip.inner_text()
-    raise AssertionError(f"no marker in the middle of the chart says {said!r}")
+        return None
+
+    return eventually(page, told, what=f"a marker that says {said!r}")
 
 
 @contextmanager

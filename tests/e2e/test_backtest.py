@@ -100,7 +100,7 @@ def test_a_marker_of_the_chart_tells_its_trade(result: Page):
     row.get_by_test_id("go-to-trade").click()
     expect(row).to_have_attribute("aria-current", "")
     number = row.locator("td").first.inner_text()
-    said = hover_marker(result, result.get_by_test_id("price-chart"), f"#{number} Long")
+    said = hover_marker(result, f"#{number} Long")
     assert "ETH" in said
     assert row.locator("td").nth(3).inner_text() in said  # its entry time
 

@@ -113,7 +113,7 @@ def test_trades_stand_on_the_candles_and_say_why(charts: Page):
     rows = charts.get_by_test_id("chart-trades-row")
     expect(rows).to_have_count(1)
     rows.get_by_test_id("go-to-trade").click()
-    said = hover_marker(charts, charts.get_by_test_id("candle-plot"), "Open long")
+    said = hover_marker(charts, "Open long")
     assert "Buy and hold" in said
     assert re.search(r"[\d.]+ BTC @ [\d,.]+", said)
     assert rows.locator("td").last.inner_text() in said
@@ -130,36 +130,21 @@ def test_models_are_switched_on_and_off(charts: Page):
     expect(charts.get_by_test_id("chart-trades-row").first).to_be_visible()
 
 
-def test_averages_are_switched_and_their_length_is_chosen(charts: Page):
-    legend = charts.get_by_test_id("candle-legend")
-    expect(legend).to_contain_text("SMA 20")
-    expect(legend).not_to_contain_text("EMA 200")
-    charts.get_by_test_id("average-3").check()
-    expect(legend).to_contain_text(re.compile(r"EMA 200\s*[\d,]+\.\d"))
-    length = charts.get_by_role("spinbutton", name="Bars of the SMA").first
-    length.fill("10")
-    length.press("Enter")
-    expect(legend).to_contain_text("SMA 10")
-    length.fill("0")
-    length.press("Enter")
-    expect(length).to_have_value("10")
-    charts.get_by_test_id("average-2").uncheck()
-    expect(legend).not_to_contain_text("SMA 50")
-
-
 def test_the_address_brings_everything_back(charts: Page):
     choose_coin(charts, "SOL")
     charts.get_by_test_id("interval-15m").click()
-    charts.get_by_test_id("average-3").check()
+    charts.get_by_test_id("indicator-add").select_option("ema")
+    charts.get_by_test_id("compare-add").select_option("ETH")
     charts.get_by_test_id("chart-model-2").click()
     charts.reload()
     expect_live(charts)
     expect(charts.get_by_test_id("coin-combobox").locator("visible=true")).to_have_value("SOL")
     expect(charts.get_by_test_id("interval-15m")).to_have_attribute("aria-pressed", "true")
-    expect(charts.get_by_test_id("average-3")).to_be_checked()
     expect(charts.get_by_test_id("chart-model-1")).to_have_attribute("aria-pressed", "true")
     expect(charts.get_by_test_id("chart-model-2")).to_have_attribute("aria-pressed", "true")
-    expect(charts.get_by_test_id("candle-legend")).to_contain_text("EMA 200")
+    expect(charts.get_by_test_id("candle-legend")).to_contain_text("EMA 20")
+    expect(charts.get_by_test_id("candle-legend")).to_contain_text(re.compile(r"ETH [+-][\d.]+%"))
+    expect(charts.get_by_test_id("scale-percent")).to_have_attribute("aria-pressed", "true")
 
 
 def shown_bar(page: Page) -> datetime:
