@@ -36,7 +36,7 @@ from domain import (
     other_intervals,
 )
 from entry_terms import EntryTerms
-from errors import Conflict, SourceError, SourceUnavailable, TradingSystemError
+from errors import Conflict, SourceError, TradingSystemError
 from event_stream import EventStream
 from latest_prices import KnownPrice
 from live_exits import LiveExits
@@ -237,7 +237,7 @@ class TradingEngine:
             wanted, self.model.interval, trader.history_bars, other_intervals(trader)
         )
         if not market:
-            raise SourceUnavailable(
+            raise Conflict(  # the sources answer; what they say of this pool is not enough
                 "No coin of the pool has a price and up-to-date candles.", code="nothing_to_trade"
             )
         return market

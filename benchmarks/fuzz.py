@@ -27,6 +27,7 @@ def proofs(share: float) -> tuple[Proof, ...]:
             "the ledger under random events",
             "tests/test_ledger_invariants.py",
             {"LEDGER_RUNS": int(LEDGER_RUNS * share)},
+            counted={"runs of 50 steps": int(LEDGER_RUNS * share)},
         ),
         Proof(
             "generated requests to the REST API",

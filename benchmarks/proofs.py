@@ -19,12 +19,16 @@ HEADINGS = ("proof", "counts", "seconds", "result")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A test by its node id, or by what `-k` selects of its file; how long it is, by environment."""
+    """A test by its node id, or by what `-k` selects of its file; how long it is, by environment.
+
+    `counted` is what the environment makes it count, where the test itself does not record that.
+    """
 
     name: str
     test: str
     environment: Mapping[str, object] = field(default_factory=dict)
     only: str = ""
+    counted: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +53,20 @@ def prove(proof: Proof) -> Outcome:
         ]  # fmt: skip
         environment = os.environ | {key: str(value) for key, value in proof.environment.items()}
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-        counts = _counts(report) if report.exists() else {}
+        counts = _counts(report, proof.counted) if report.exists() else {}
     return Outcome(proof, counts, time.monotonic() - began, done.returncode == 0)
 
 
-def _counts(report: Path) -> dict[str, str]:
-    """What the tests recorded; how many there were where they recorded nothing."""
+def _counts(report: Path, counted: Mapping[str, object]) -> dict[str, str]:
+    """What the tests recorded or is known; how many there were where there is neither."""
     tests = list(ElementTree.parse(report).iter("testcase"))
     recorded = {
         found.get("name", ""): found.get("value", "")
         for test in tests
         for found in test.iter("property")
     }
-    return recorded or {"tests": str(len(tests))}
+    known = {name: str(value) for name, value in counted.items()}
+    return known | recorded or {"tests": str(len(tests))}
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -88,12 +88,11 @@ CHECKS = [
 ]
 
 
-def fuzz(operation: Any, examples: int, token: str) -> Counter[int]:
+def fuzz(operation: Any, examples: int, token: str, statuses: Counter[int]) -> None:
     """Send generated requests, sound and unsound ones, and hold the answers to the document.
 
-    How many answers there were of each status.
+    `statuses` counts the answers of each.
     """
-    statuses: Counter[int] = Counter()
     sender = {"Authorization": f"Bearer {token}"}
 
     @settings(
@@ -104,11 +103,11 @@ def fuzz(operation: Any, examples: int, token: str) -> Counter[int]:
     )
     @given(case=operation.as_strategy())
     def every_case(case: schemathesis.Case) -> None:
-        answer = case.call_and_validate(checks=CHECKS, headers=sender)
+        answer = case.call(headers=sender)
         statuses[answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS, headers=sender)
 
     every_case()
-    return statuses
 
 
 def admin_token(app: Flask) -> str:
@@ -137,18 +136,21 @@ def test_a_generated_request_gets_a_documented_answer(
     # Half as many again: of what takes no parameter there is one request.
     examples = max(EXAMPLES, 3 * REQUESTS // (2 * len(wanted)))
     statuses: Counter[int] = Counter()
+    sound = 0
     for operation in wanted:
         with subtests.test(operation.label):
-            statuses += fuzz(operation, examples, admin_token(fuzzed_app))
+            fuzz(operation, examples, admin_token(fuzzed_app), statuses)
+            sound += 1
+    failures = sum(statuses[code] for code in statuses if code >= 500)
+    record_property("operations", len(wanted))
+    record_property("requests", statuses.total())
+    record_property("answers ≥ 500", failures)
+    record_property("operations with an answer outside the document", len(wanted) - sound)
     assert statuses.total() >= REQUESTS
     assert statuses[200] + statuses[201] > statuses.total() / 10  # what is sound is answered
     assert statuses[401] + statuses[403] < statuses.total() / 10  # and hardly anything turned away
-    record_property("operations", len(wanted))
-    record_property("requests", statuses.total())
-    record_property("answers ≥ 500", sum(statuses[code] for code in statuses if code >= 500))
-    record_property("answers outside the document", 0)  # as has been asserted of each
 
 
 def test_a_generated_backtest_gets_a_documented_answer(fuzzed_offline_app: Flask):
     (run,) = [o for o in operations(fuzzed_offline_app) if o.label == "POST /api/backtest/run"]
-    fuzz(run, EXAMPLES, admin_token(fuzzed_offline_app))
+    fuzz(run, EXAMPLES, admin_token(fuzzed_offline_app), Counter())
