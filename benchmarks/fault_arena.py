@@ -242,6 +242,7 @@ def fault_arena(folder: Path, poll_seconds: float = 1.0) -> Iterator[FaultArena]
         config = Config(
             DATABASE_PATH=folder / "arena.db",
             PRICE_POLL_SECONDS=poll_seconds,
+            LOG_LEVEL="WARNING",  # and not a line for each of thousands of trades
             **addresses(exchange),
         )
         app = create_app(config, clock=clock)
