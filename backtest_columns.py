@@ -172,7 +172,8 @@ class _FillsOfTrips:
 
     def sum(self, amounts: FloatArray) -> FloatArray:
         """Every trip's sum of a column of all fills."""
-        return np.bincount(self.trips, amounts[self.places], minlength=self.count)
+        sums = np.bincount(self.trips, amounts[self.places], minlength=self.count)
+        return np.asarray(sums, dtype=np.float64)
 
     def of_one_or(self, own: FloatArray, averages: FloatArray) -> FloatArray:
         """`averages` of trips; where one fill is all, its own number to the last digit."""

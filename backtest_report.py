@@ -161,7 +161,8 @@ def _per_coin(run: RunColumns) -> list[dict[str, Any]]:
     fills, trips, coins = run.fills, run.trips, run.result.config.coins
 
     def of_coins(numbers: Places, amounts: FloatArray) -> list[float]:
-        return np.bincount(numbers, amounts, minlength=len(coins)).tolist()
+        sums: list[float] = np.bincount(numbers, amounts, minlength=len(coins)).tolist()
+        return sums
 
     paid, is_funding = fills.fees, fills.is_funding
     fees = of_coins(fills.coin_numbers, np.where(is_funding, 0.0, paid))

@@ -72,8 +72,12 @@ class BacktestTerms(BaseModel):
     warmup_bars: int | None = Field(
         None, ge=0, le=MOST_WARMUP_BARS, description="Bars before the start; the trader's own need"
     )
-    seed: int = Field(
-        0, ge=0, le=LARGEST_SEED, description="Of what the report draws by chance: intervals, luck"
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=LARGEST_SEED,
+        description="Of all that is drawn by chance: the trader's draws, where its own parameters "
+        "name no seed, the intervals and the luck test",
     )
     benchmark: str | None = Field(
         None,
@@ -118,13 +122,6 @@ class BacktestRequest(BacktestTerms):
     )
     leverage: Annotated[Decimal, Field(ge=1, le=125, allow_inf_nan=False)] | None = Field(
         None, description="Leverage of entries, where the trader's own parameters name none"
-    )
-    seed: int | None = Field(
-        None,
-        ge=0,
-        le=LARGEST_SEED,
-        description="Of all that is drawn by chance: the trader's draws, where its own parameters "
-        "name no seed, the intervals and the luck test",
     )
     source: str | None = Field(
         None, max_length=50, description="The only source of candles; the first that has them"
@@ -196,6 +193,7 @@ class ResolvedBacktest(BacktestTerms):
     risk: str = Field(description="A profile's name, or JSON of one with limits of its own")
     source: str
     source_alone: bool = Field(False, description="No other source is asked in its place")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     sources: dict[str, str] = Field(
         default_factory=dict, description="Of coins whose candles are not from `source`"
     )
@@ -286,7 +284,9 @@ def with_run_terms(
     """`params` with the run's leverage and seed where they name none and the trader knows them."""
     given = {"leverage": None if leverage is None else float(leverage), "seed": seed}
     known = registry()[trader].Params.model_fields if trader in registry() else {}
-    own = {name: value for name, value in given.items() if value is not None and name in known}
+    own: dict[str, Any] = {
+        name: value for name, value in given.items() if value is not None and name in known
+    }
     if trader == "scripted" and given["leverage"] is not None:
         decisions = params.get("decisions", [])
         own["decisions"] = [{"leverage": given["leverage"], **said} for said in decisions]

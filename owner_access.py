@@ -101,8 +101,14 @@ class OwnerAccess:
             access.set_password_hash(connection, hashed, self._clock.now_ms())
             access.end_all_sign_ins(connection)
             done = Action.ADD if before is None else Action.CHANGE
-            changes = {"before": {"password": before}, "after": {"password": hashed}}
-            record(connection, by, done, Audited.PASSWORD, **changes)  # masked
+            record(
+                connection,
+                by,
+                done,
+                Audited.PASSWORD,
+                before={"password": before},
+                after={"password": hashed},
+            )  # fmt: skip - both are masked
         log.warning("the password has been set by %s", by)
 
     def remove_password(self, by: Actor) -> None:

@@ -31,7 +31,7 @@ class _Failures:
         """How long from now on nobody may try."""
         if self.count < free:
             return 0
-        pause_ms = min(1000 * 2 ** min(self.count - free, 20), longest_ms)
+        pause_ms = min(1000 << min(self.count - free, 20), longest_ms)
         return max(0, self.last_ms + pause_ms - now_ms)
 
 

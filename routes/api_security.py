@@ -45,7 +45,9 @@ def document_scopes(paths: Mapping[str, PathItem]) -> None:
                 operation.security = [{}, {TOKEN: []}, {SESSION: []}]
                 continue
             needed = scope_needed(method.upper(), path)
-            by_browser = {SESSION: []} if method == "get" else {SESSION: [], PROOF: []}
+            by_browser: dict[str, list[str]] = {SESSION: []}
+            if method != "get":
+                by_browser[PROOF] = []
             operation.security = [{TOKEN: [needed.value]}, by_browser]
             said = f"Needs the scope `{needed}`."
             operation.description = "\n\n".join(filter(None, (operation.description, said)))
