@@ -166,6 +166,9 @@ const REASONS = {
   too_many_votes: () => t('There are fewer strategies with a vote.'),
   half_a_range: () => t('This takes values, or low, high and step.'),
   low_above_high: () => t('Low must not be above high.'),
+  advice_missing: () => t('Parameters of an advice need an advice.'),
+  unknown_advice: () => t('There is no such advice.'),
+  advice_does_not_fit: () => t('The parameters of the advice do not fit.'),
   half_a_window: () => t('Days to fit and days to score belong together.'),
   key_of_another_host: () => t('Enter the key again: the stored one was given for another host.'),
 };
