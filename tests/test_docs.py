@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from test_backtest_report import SUMMARY_KEYS
 
 from scripts.api_table import PAGE, route_table, with_table
 
@@ -21,3 +22,8 @@ def test_its_links_lead_somewhere(page: Path):
 def test_the_table_of_routes_is_the_apps(offline_app: Flask):
     page = PAGE.read_text("utf-8")
     assert with_table(page, route_table(offline_app.api_doc)) == page, "python -m scripts.api_table"
+
+
+def test_every_figure_of_a_backtest_is_defined():
+    page = (DOCS / "metrics.md").read_text("utf-8")
+    assert {key for key in SUMMARY_KEYS if f"`{key}`" not in page} == set()
