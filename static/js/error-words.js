@@ -169,6 +169,8 @@ const REASONS = {
   advice_missing: () => t('Parameters of an advice need an advice.'),
   unknown_advice: () => t('There is no such advice.'),
   advice_does_not_fit: () => t('The parameters of the advice do not fit.'),
+  no_time: () => t('This must be a time.'),
+  entry_size: () => t('An entry needs exactly one of quantity, notional and weight.'),
   half_a_window: () => t('Days to fit and days to score belong together.'),
   key_of_another_host: () => t('Enter the key again: the stored one was given for another host.'),
 };
