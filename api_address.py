@@ -58,20 +58,24 @@ def resolved(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class AddressRule:
-    """Which addresses providers may have; `allow_local`: this computer's and its network's too."""
+    """Which addresses may be asked; `allow_local`: this computer's and its network's too.
+
+    `with_query`: an address may have a ? part, as those of webhooks have.
+    """
 
     allow_local: bool
     resolve: Resolve = resolved
+    with_query: bool = False
 
     def check(self, url: str) -> str:
         """`url` without a slash at its end. Raises AddressRefused.
 
         A name that does not resolve now is taken: it is looked at again at each connection.
         """
-        parts = _split(url)
+        parts = _split(url, with_query=self.with_query)
         with suppress(OSError):
             self.addresses(parts.hostname or "", _port(parts))
-        return url.strip().rstrip("/")
+        return url.strip() if self.with_query else url.strip().rstrip("/")
 
     def addresses(self, host: str, port: int) -> list[str]:
         """Where `host` is, each of its addresses allowed. Raises AddressRefused, OSError."""
@@ -241,7 +245,7 @@ def _as_transport_error(request: httpx2.Request) -> Iterator[None]:
         ) from error
 
 
-def _split(url: str) -> SplitResult:
+def _split(url: str, *, with_query: bool = False) -> SplitResult:
     text = url.strip()
     if len(text) > LONGEST_ADDRESS:
         raise AddressRefused("The address is too long.")
@@ -262,7 +266,7 @@ def _split(url: str) -> SplitResult:
             "An address has no user or password in it: the key has its own field.",
             "address_with_key",
         )
-    if parts.query or parts.fragment:
+    if parts.fragment or (parts.query and not with_query):
         raise AddressRefused(
             "An address has no ? or # part: it is the base of the API.", "address_with_query"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from flask import Flask, request
@@ -24,6 +25,7 @@ import routes.market
 import routes.metrics
 import routes.model_pools
 import routes.models
+import routes.notifications
 import routes.pages
 import routes.prompts
 import routes.providers
@@ -61,6 +63,8 @@ from market_data import MarketDataFetcher, request_limiter
 from market_sources import MarketSource
 from market_streams import MarketStreams
 from metrics import Metrics
+from notification_watch import NotificationWatch
+from notifications import NotificationStore, Notifier
 from okx_fetcher import OKXDataFetcher, endpoint_limiter
 from owner_access import OwnerAccess
 from owner_sessions import OwnerSessions, cookie_settings
@@ -130,7 +134,7 @@ def create_app(
         routes.providers,
         routes.prompts, routes.decisions, routes.trading, routes.trade_origins,
         routes.market, routes.backtests, routes.sweeps, routes.data, routes.settings, routes.sources,
-        routes.system, routes.backtest_costs, routes.audit, routes.backups,
+        routes.system, routes.backtest_costs, routes.audit, routes.backups, routes.notifications,
         routes.access,
     ):  # fmt: skip
         app.register_api(family.blueprint)
@@ -224,6 +228,14 @@ def build_services(config: Config, clock: Clock) -> Services:
     )
     data_jobs = DataJobs(database, kline_store, kline_sync, events)
     metrics.add(StateMetrics(database, data_aggregator, desk, events, data_jobs))
+    health = TradingHealth(
+        database, data_aggregator, desk, loop, prices, clock,
+        should_trade=config.TRADING_LOOP == "on",
+        least_free_bytes=config.DISK_LEAST_FREE_MB * MEGABYTE,
+    )  # fmt: skip
+    webhook_addresses = replace(provider_addresses, with_query=True)
+    notification_settings = NotificationStore(database, secrets, webhook_addresses)
+    notifier = Notifier(notification_settings, webhook_addresses, redactor)
     return Services(
         config=config,
         clock=clock,
@@ -239,15 +251,11 @@ def build_services(config: Config, clock: Clock) -> Services:
         backups=backups,
         events=events,
         metrics=metrics,
-        health=TradingHealth(
-            database,
-            data_aggregator,
-            desk,
-            loop,
-            prices,
-            clock,
-            should_trade=config.TRADING_LOOP == "on",
-            least_free_bytes=config.DISK_LEAST_FREE_MB * MEGABYTE,
+        health=health,
+        notification_settings=notification_settings,
+        notifier=notifier,
+        notification_watch=NotificationWatch(
+            database, data_aggregator, desk.lease, health, events, notifier
         ),
         desk=desk,
         trade_histories=TradeHistories(database),

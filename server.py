@@ -57,6 +57,7 @@ def serve(app: Flask) -> None:
     services.sweeps.resume()
     if config.TRADING_LOOP == "on":
         services.loop.start()
+        services.notification_watch.start()
     print(_first_words(_address(server), config), flush=True)  # noqa: T201
     try:
         server.run()
@@ -64,6 +65,7 @@ def serve(app: Flask) -> None:
         log.info("ending")
     finally:
         server.close()
+        services.notification_watch.stop()
         services.loop.stop()
         services.klines.stop()
         services.sweeps.stop()

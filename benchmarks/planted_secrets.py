@@ -67,6 +67,7 @@ class Gardener:
         self._sign_in()
         self._add_models()
         self._go_wrong()
+        self._notify()
 
     def back_up(self, *, with_keys: bool) -> None:
         """Let the app make a backup."""
@@ -130,6 +131,14 @@ class Gardener:
         self._ask("post", "/api/providers/models", {"provider_id": 1}, may_fail=True)
         self._ask("post", "/api/models/1/execute", may_fail=True)
         requests.delete(faults, timeout=PATIENCE_SECONDS).raise_for_status()
+
+    def _notify(self) -> None:
+        """A webhook, whose address is a key to it."""
+        hook = planted("hook")
+        self.secrets |= {"webhook": hook}
+        address = f"{self._exchange}/hooks/{hook}?sig={hook}"
+        self._ask("put", "/api/notifications", {"address": address})
+        self._ask("post", "/api/notifications/test")
 
     def _prove(self) -> str:
         """Give the session the proof that pages have."""

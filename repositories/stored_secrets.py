@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 # Sealed or, in the file of an early version, in plain text.
-SECRET_COLUMNS = {"providers": ("api_key", "sealed_key")}
+SECRET_COLUMNS = {
+    "providers": ("api_key", "sealed_key"),
+    "notifications": ("sealed_address",),
+}
 # Who may call: the password, the browsers that have signed in, the tokens.
 ACCESS_TABLES = ("owner_password", "sign_ins", "access_tokens")
 

@@ -22,6 +22,8 @@ from health_report import TradingHealth
 from kline_store import KlineStore
 from kline_stream import KlineStream
 from metrics import Metrics
+from notification_watch import NotificationWatch
+from notifications import NotificationStore, Notifier
 from owner_access import OwnerAccess
 from owner_settings import SettingsStore
 from price_stream import PriceStream
@@ -54,6 +56,9 @@ class Services:
     events: EventStream
     metrics: Metrics
     health: TradingHealth
+    notification_settings: NotificationStore
+    notifier: Notifier
+    notification_watch: NotificationWatch
     desk: TradingDesk
     trade_histories: TradeHistories
     prices: PriceStream

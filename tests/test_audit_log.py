@@ -26,6 +26,7 @@ HOLDER = {"name": "Holder", "trader": "buy_and_hold", "coins": ["BTC"], "risk": 
 # and the row that it leaves. `{braces}` are filled from the ids of what was added before.
 AUDITED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("PUT /api/settings", {"slippage_bps": 3}, "change settings"),
+    ("PUT /api/notifications", {"events": ["kill_switch"]}, "change notifications"),
     ("POST /api/coins", {"symbol": "NEW", "name": "New"}, "add coin NEW"),
     ("PUT /api/coins/{coin_id}", {"notes": "new"}, "change coin NEW"),
     ("DELETE /api/coins/{coin_id}", {}, "change coin NEW"),
@@ -61,6 +62,7 @@ NOT_AUDITED = {
     "POST /api/coins/{coin_id}/check": "asks the sources",
     "POST /api/providers/models": "asks a provider",
     "POST /api/providers/{provider_id}/test": "asks a provider; the call itself is on record",
+    "POST /api/notifications/test": "sends a message",
     "POST /api/models/preview": "shows a prompt",
     "POST /api/backtest/estimate": "shows what a run will cost",
     "POST /api/backtest/run": "a run has its own record",

@@ -71,7 +71,7 @@ def test_what_is_planted_is_in_nothing_that_is_written(
             gardener.back_up(with_keys=True)
     result = search(tmp_path, gardener.secrets)
     assert result.found == []
-    assert len(gardener.secrets) == 15
+    assert len(gardener.secrets) == 16
     libraries = {"openai", "httpx2", "httpcore2", "urllib3", "owner_access"}
     assert libraries <= result.by_logger.keys()
     assert result.cut > 0  # libraries said headers, of which the keys were cut

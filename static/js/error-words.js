@@ -37,6 +37,9 @@ const SENTENCES = {
   database_unavailable: () => t('The database cannot be written now; nothing was changed.'),
   backup_running: () => t('A backup is being made already.'),
   unknown_backup: () => t('There is no such backup.'),
+  no_address: () => t('Enter the address of a webhook first.'),
+  webhook_refused: () => t('The webhook does not take the message.'),
+  webhook_unreachable: () => t('The webhook cannot be reached.'),
 
   unknown_coin: (values) => t('There is no coin %(coin)s.', values),
   unknown_group: () => t('There is no such group.'),
