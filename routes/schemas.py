@@ -204,7 +204,6 @@ class DecidingModel(BaseModel):
     name: str
     trader: str
     trader_name: str
-    trader_description: str = Field(description="Empty where there is no such trader any more")
     params: dict[str, object] = Field(description="Without long lists")
     interval: str
     archived: bool

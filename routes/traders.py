@@ -103,14 +103,11 @@ def short_params(model: TradingModel) -> dict[str, Any]:
 
 def deciding_model(model: TradingModel) -> dict[str, Any]:
     """What a decision or a trade tells of the model that made it, archived ones too."""
-    rule = registry().get(model.trader)
-    is_ai = model.trader == AI_TRADER
     return {
         "id": model.id,
         "name": model.name,
         "trader": model.trader,
         "trader_name": trader_name(model.trader),
-        "trader_description": rule.description if rule else AI_DESCRIPTION if is_ai else "",
         "params": short_params(model),
         "interval": model.interval.value,
         "archived": model.archived_at is not None,

@@ -143,5 +143,5 @@ function drawdownSeries({ data }) {
     peak = Math.max(peak, value);
     return { timestamp, value: peak > 0 ? 100 * (value / peak - 1) : null };
   });
-  return { name: t('Drawdown'), points, color: '--red-chart', area: 'zero' };
+  return { name: t('Drawdown'), points, color: '--down-chart', area: 'zero' };
 }

@@ -87,7 +87,10 @@ async function show() {
     const left = wanted().filter((id) => !done.some((run) => run.id === id));
     replaceContent(state, ...left.map((id) => element('div', { class: 'notice notice-warn' }, t('Backtest %(id)s has no report and is left out.', { id }))));
     byId('compare').hidden = done.length === 0;
-    if (done.length === 0) state.append(emptyState(t('Choose backtests to compare.')));
+    if (done.length === 0) {
+      const choose = element('a', { class: 'button button-primary', href: '/backtest' }, t('All backtests'));
+      state.append(emptyState(t('Choose backtests to compare.'), choose));
+    }
     showChoice(all.filter((/** @type {Run} */ { id, status }) => status === 'done' && !wanted().includes(id)), names);
     showChart(done, names);
     showFigures(done, names);

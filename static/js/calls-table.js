@@ -1,11 +1,12 @@
 /** A model's questions to its LLM, also those that failed or were not sent: when, what came of it, what it cost. */
 
-import { callBadge, latencyText, openCall, openCycle, tokensText } from './decision-dialog.js';
+import { callBadge, latencyText, tokensText } from './decision-dialog.js';
 import { element } from './element.js';
 import { errorText } from './error-words.js';
 import { emptyState } from './failure.js';
 import { formatMoney, formatNumber, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
+import { openButton } from './origin-links.js';
 import { dataTable } from './table.js';
 import { longText } from './trades.js';
 import { word } from './words.js';
@@ -14,9 +15,9 @@ import { word } from './words.js';
 
 /**
  * @param {HTMLElement} container
- * @param {{ modelId: number, filter: HTMLInputElement, exportButton: HTMLElement }} options
+ * @param {{ filter: HTMLInputElement, exportButton: HTMLElement, emptyAction?: () => Node }} options
  */
-export function callsTable(container, { modelId, filter, exportButton }) {
+export function callsTable(container, { filter, exportButton, emptyAction }) {
   /** @type {Map<number, CallRow>} */
   let known = new Map();
   const table = dataTable(container, {
@@ -28,14 +29,7 @@ export function callsTable(container, { modelId, filter, exportButton }) {
     exportButton,
     columns,
     keyOf: ({ id }) => id,
-    empty: () => emptyState(t('Nothing has been asked yet. Run a cycle now, or wait for the next one.')),
-  });
-  container.addEventListener('click', (event) => {
-    const button = /** @type {HTMLElement} */ (event.target).closest('button[data-open]');
-    const row = known.get(Number(/** @type {HTMLElement | null} */ (button?.closest('tr'))?.dataset['key']));
-    if (!button || !row) return;
-    if (row.cycle_id === null) openCall(modelId, row.id);
-    else openCycle(modelId, row.cycle_id);
+    empty: () => emptyState(t('Nothing has been asked yet. Run a cycle now, or wait for the next one.'), emptyAction?.()),
   });
   return {
     /** A call may be open when it is first seen, so the newer one stands. @param {readonly CallRow[]} rows */
@@ -102,14 +96,10 @@ const columns = [
     show: (row) => longText(errorText(row['error_code'], row['error'] ?? '')),
     className: () => 'wrap',
   },
-  { key: 'open', label: t('Details'), show: () => openButton(), className: () => 'actions' },
+  { key: 'open', label: t('Details'), show: openCell, className: () => 'actions' },
 ];
 
-/** Opens what its row is about. */
-export function openButton() {
-  return element(
-    'div',
-    {},
-    element('button', { type: 'button', class: 'button button-small', 'data-open': true, 'data-testid': 'open-details' }, t('Show details')),
-  );
+/** In a cycle it opens with what came of it. @param {CallRow} row */
+function openCell({ id, cycle_id: cycleId }) {
+  return cycleId === null ? openButton('call', id) : openButton('cycle', cycleId);
 }

@@ -7,14 +7,18 @@ import { seriesToken } from './chart-theme.js';
 import { decisionsTable } from './decisions.js';
 import { distributionRing } from './distribution.js';
 import { acceptInput, byId, element, replaceContent } from './element.js';
-import { emptyState, showFailure } from './failure.js';
+import { showFailure } from './failure.js';
+import { firstSteps } from './first-steps.js';
 import { t } from './i18n.js';
 import { leaderboardTable } from './leaderboard.js';
-import { portfolioNow, showMetrics } from './portfolio.js';
+import { listenForOrigins } from './origins.js';
+import { linkMetrics, portfolioNow, showMetrics } from './portfolio.js';
 import { positionsTable } from './positions.js';
 import { fetchPrices, onPrices } from './prices.js';
 import { onStreamResumed, subscribe } from './stream.js';
 import { oncePerFrame, throttle } from './throttle.js';
+import { offerTour } from './tour.js';
+import { traderStory } from './trader-story.js';
 import { tradesTable } from './trades.js';
 import { fromUrl, toUrl } from './url-state.js';
 
@@ -45,6 +49,7 @@ const trades = tradesTable(byId('trades'), {
   most: TRADES_SHOWN,
 });
 const decisions = decisionsTable(byId('decisions'), {
+  withModel: true,
   filter: byId('filter-decisions'),
   exportButton: byId('export-decisions'),
   most: DECISIONS_SHOWN,
@@ -86,22 +91,9 @@ async function loadModels() {
   replaceContent(picker, element('option', { value: '' }, t('All models')), ...options);
   const nobody = byId('no-models');
   nobody.hidden = models.length > 0;
+  byId('model-choice').hidden = models.length === 0;
   byId('overview').hidden = models.length === 0;
-  if (models.length === 0) {
-    const add = element(
-      'a',
-      { class: 'button button-primary', href: '/models?add=1', 'data-testid': 'add-first-model' },
-      t('Add model'),
-    );
-    replaceContent(
-      nobody,
-      element(
-        'div',
-        { class: 'card' },
-        emptyState(t('No models trade yet. Add the first one, and its account appears here.'), add),
-      ),
-    );
-  }
+  if (models.length === 0) replaceContent(nobody, ...firstSteps());
 }
 
 async function loadPortfolio() {
@@ -184,10 +176,32 @@ function loadFigures() {
   shown('leaderboard', loadLeaderboard);
 }
 
+/** Where the figures come from: of all models together, the leaderboard tells whose they are. */
+function linkFigures() {
+  const page = chosenModel === null ? null : `/models/${chosenModel}`;
+  linkMetrics(byId('metrics'), {
+    total_value: page ? `${page}#trades-title` : '#leaderboard-title',
+    return_percentage: page ? `${page}#trades-title` : '#leaderboard-title',
+    unrealized_pnl: '#positions-title',
+    realized_pnl: page ? `${page}#trades-title` : '#trades-title',
+    fees_paid: page ? `${page}#trades-title` : '#leaderboard-title',
+    token_cost: page ? `${page}#calls-title` : '#leaderboard-title',
+  });
+}
+
+/** How the chosen model decides. */
+async function showStory() {
+  const model = models.find(({ id }) => id === chosenModel);
+  const story = model && traderStory(model, await get('/api/traders'));
+  if (model?.id === chosenModel || !model) replaceContent(byId('model-story'), story ?? null);
+}
+
 async function loadChosen() {
   const link = /** @type {HTMLAnchorElement} */ (byId('model-link'));
   link.hidden = chosenModel === null;
   if (chosenModel !== null) link.href = `/models/${chosenModel}`;
+  linkFigures();
+  shown('model-story', showStory);
   values.load(chosenModel);
   loadFigures();
   await Promise.all([shown('trades', loadTrades), shown('decisions', loadDecisions)]);
@@ -196,8 +210,7 @@ async function loadChosen() {
 async function start() {
   try {
     await loadModels();
-    loadChosen();
-    await fetchPrices([...new Set(models.flatMap(({ coins }) => coins))]);
+    await Promise.all([loadChosen(), fetchPrices([...new Set(models.flatMap(({ coins }) => coins))])]);
   } catch (error) {
     byId('overview').hidden = models.length === 0;
     showFailure(byId('overview-failure'), error, start);
@@ -224,10 +237,11 @@ subscribe('cycle', ({ status }) => {
   loadFiguresSoon();
   loadDecisionsSoon();
 });
+listenForOrigins();
 onStreamResumed(start);
 setInterval(() => {
   if (!document.hidden) loadFigures();
 }, REFRESH_ANYWAY_MS);
 setInterval(showPortfolio, AGES_MS); // prices grow old also when nothing comes
 acceptInput();
-start();
+start().then(offerTour);

@@ -6,11 +6,14 @@
 import { get } from './api.js';
 import { element, replaceContent } from './element.js';
 import { errorText } from './error-words.js';
-import { showFailure } from './failure.js';
 import { formatMoney, formatNumber, formatPrice, formatQuantity, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
-import { coinLink } from './positions.js';
+import { originDialog } from './origin-dialog.js';
+import { originLink } from './origin-links.js';
+import { plainTable } from './plain-table.js';
+import { coinLink, modelLink } from './positions.js';
 import { folded, lengthNote, said, sections } from './said.js';
+import { traderStory } from './trader-story.js';
 import { sideBadge, word } from './words.js';
 
 /** @type {Record<string, string>} */
@@ -27,19 +30,34 @@ const SHARE_FIELDS = new Set(['weight', 'confidence']);
 export const outcomeBadge = (outcome) =>
   element('span', { class: `badge ${OUTCOME_BADGES[outcome] ?? 'badge-muted'}`, 'data-testid': 'outcome' }, word(outcome));
 
+/** A decision with the whole cycle in which it was made. @param {number} decisionId */
+export function openDecision(decisionId) {
+  return cycleDialog(`/api/decisions/${decisionId}`, decisionId);
+}
+
+/** @param {number} modelId @param {number} cycleId */
+export const openCycle = (modelId, cycleId) => cycleDialog(`/api/models/${modelId}/cycles/${cycleId}`);
+
+/** A question that led to no cycle of this app. @param {number} modelId @param {number} callId */
+export function openCall(modelId, callId) {
+  return originDialog(t('Question to the LLM'), async (body) => {
+    replaceContent(body, callBlock(await get(`/api/models/${modelId}/calls/${callId}`), true));
+  });
+}
+
 /**
- * @param {number} modelId
- * @param {number} cycleId
+ * @param {string} path
  * @param {number} [decisionId] the one to show first
  */
-export function openCycle(modelId, cycleId, decisionId) {
-  return openDialog(t('Decision'), async (body) => {
-    const { cycle, calls, decisions, executions } = await get(`/api/models/${modelId}/cycles/${cycleId}`);
+function cycleDialog(path, decisionId) {
+  return originDialog(t('Decision'), async (body) => {
+    const [{ cycle, calls, decisions, executions, model }, traders] = await Promise.all([get(path), get('/api/traders')]);
     const first = decisions.filter((/** @type {any} */ { id }) => id === decisionId);
     const others = decisions.filter((/** @type {any} */ { id }) => id !== decisionId);
     replaceContent(
       body,
-      cycleLine(cycle),
+      cycleLine(cycle, model),
+      calls.length ? null : traderStory(model, traders),
       ...[...first, ...others].map((decision) =>
         decisionBlock(
           decision,
@@ -53,46 +71,14 @@ export function openCycle(modelId, cycleId, decisionId) {
   });
 }
 
-/** A question that led to no cycle of this app. @param {number} modelId @param {number} callId */
-export function openCall(modelId, callId) {
-  return openDialog(t('Question to the LLM'), async (body) => {
-    replaceContent(body, callBlock(await get(`/api/models/${modelId}/calls/${callId}`), true));
-  });
-}
-
-/**
- * @param {string} title
- * @param {(body: HTMLElement) => Promise<void>} fill
- */
-function openDialog(title, fill) {
-  const body = element('div', { class: 'decision-parts' }, element('p', { class: 'muted' }, t('Loading…')));
-  const close = element(
-    'button',
-    { type: 'button', class: 'button', autofocus: true, 'data-testid': 'decision-close' },
-    t('Close the window'),
-  );
-  const dialog = element(
-    'dialog',
-    { class: 'dialog dialog-large', 'aria-labelledby': 'decision-title', 'data-testid': 'decision-dialog' },
-    element('h2', { id: 'decision-title' }, title),
-    body,
-    element('div', { class: 'dialog-actions' }, close),
-  );
-  close.addEventListener('click', () => dialog.close());
-  dialog.addEventListener('close', () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
-  const load = () => fill(body).catch((error) => showFailure(body, error, load));
-  load();
-}
-
-/** @param {any} cycle */
-function cycleLine({ status, started_at, error, code }) {
+/** @param {any} cycle @param {any} model */
+function cycleLine({ status, started_at, error, code }, model) {
   return element(
     'div',
     { class: error ? 'notice notice-error' : 'notice' },
     element('span', {}, t('Cycle of %(time)s', { time: formatTime(started_at, 'full') })),
     element('span', { class: 'badge' }, word(status)),
+    modelLink(model.id, model.name),
     error ? errorText(code, error) : null,
   );
 }
@@ -194,11 +180,7 @@ function fillsTable(coin, fills) {
     'decision-fills',
     [t('Trade'), t('Time'), t('Action'), t('Quantity'), t('Price'), t('Leverage'), t('Fee')],
     fills.map((fill) => [
-      element(
-        'a',
-        { href: `/models/${fill.model_id}?trade=${fill.id}`, 'data-testid': 'fill-link' },
-        `#${fill.id}`,
-      ),
+      originLink('trade', fill.id, `#${fill.id}`, { 'data-testid': 'fill-link' }),
       formatTime(fill.timestamp, 'full'),
       element(
         'span',
@@ -212,24 +194,6 @@ function fillsTable(coin, fills) {
       `${formatQuantity(fill.leverage)}×`,
       formatMoney(fill.fee),
     ]),
-  );
-}
-
-/**
- * @param {string} testId
- * @param {string[]} headings
- * @param {import('./element.js').Child[][]} rows
- */
-function plainTable(testId, headings, rows) {
-  return element(
-    'div',
-    { class: 'table-scroll', tabindex: '0', role: 'group' },
-    element(
-      'table',
-      { class: 'table', 'data-testid': testId },
-      element('thead', {}, element('tr', {}, ...headings.map((text) => element('th', { scope: 'col' }, text)))),
-      element('tbody', {}, ...rows.map((cells) => element('tr', {}, ...cells.map((cell) => element('td', {}, cell))))),
-    ),
   );
 }
 

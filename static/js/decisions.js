@@ -15,12 +15,12 @@
  * @property {string} [model_name]
  */
 
-import { openButton } from './calls-table.js';
-import { openCycle, outcomeBadge } from './decision-dialog.js';
+import { outcomeBadge } from './decision-dialog.js';
 import { element } from './element.js';
 import { emptyState } from './failure.js';
 import { formatMoney, formatPercent, formatQuantity, NOTHING } from './format.js';
 import { t } from './i18n.js';
+import { openButton } from './origin-links.js';
 import { coinLink, modelColumn } from './positions.js';
 import { dataTable } from './table.js';
 import { longText, timeColumn } from './trades.js';
@@ -84,7 +84,7 @@ const decisionColumns = [
     show: ({ decision }) => longText(decision['justification']),
     className: () => 'wrap',
   },
-  { key: 'open', label: t('Details'), show: () => openButton(), className: () => 'actions' },
+  { key: 'open', label: t('Details'), show: ({ id }) => openButton('decision', id), className: () => 'actions' },
 ];
 
 /** A share of equity, coins, or dollars, with the leverage where there is one. @param {DecisionRow} row */
@@ -103,10 +103,10 @@ const percentOf = (share) =>
 
 /**
  * @param {HTMLElement} container
- * @param {{ modelId?: number, filter: HTMLInputElement, exportButton: HTMLElement, most?: number }} options
- *   without `modelId` the rows tell their models; at most so many rows are kept
+ * @param {{ withModel: boolean, filter: HTMLInputElement, exportButton: HTMLElement, most?: number, emptyAction?: () => Node }} options
+ *   at most so many rows are kept; `emptyAction` is what can be done while there are none
  */
-export function decisionsTable(container, { modelId, filter, exportButton, most = Infinity }) {
+export function decisionsTable(container, { withModel, filter, exportButton, most = Infinity, emptyAction }) {
   /** @type {Map<number, DecisionRow>} */
   let known = new Map();
   const table = dataTable(container, {
@@ -116,14 +116,9 @@ export function decisionsTable(container, { modelId, filter, exportButton, most 
     fileName: 'decisions',
     filter,
     exportButton,
-    columns: modelId === undefined ? [timeColumn, modelColumn, ...decisionColumns] : [timeColumn, ...decisionColumns],
+    columns: withModel ? [timeColumn, modelColumn, ...decisionColumns] : [timeColumn, ...decisionColumns],
     keyOf: ({ id }) => id,
-    empty: () => emptyState(t('No decisions yet. Run a cycle now, or wait for the next one.')),
-  });
-  container.addEventListener('click', (event) => {
-    const button = /** @type {HTMLElement} */ (event.target).closest('button[data-open]');
-    const row = known.get(Number(/** @type {HTMLElement | null} */ (button?.closest('tr'))?.dataset['key']));
-    if (button && row) openCycle(modelId ?? Number(row.model_id), row.cycle_id, row.id);
+    empty: () => emptyState(t('No decisions yet. Run a cycle now, or wait for the next one.'), emptyAction?.()),
   });
 
   /** A decision never changes, so one that is known stays. @param {readonly DecisionRow[]} rows */

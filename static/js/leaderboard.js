@@ -72,7 +72,7 @@ const columns = [
     label: t('Trades'),
     number: true,
     value: ({ trades }) => trades,
-    show: ({ trades }) => formatNumber(trades),
+    show: ({ model_id, trades }) => sectionLink(model_id, 'trades', formatNumber(trades)),
   },
   {
     key: 'win_rate',
@@ -81,13 +81,20 @@ const columns = [
     value: (row) => row.win_rate,
     show: (row) => formatPercent(row.win_rate, false),
   },
-  { key: 'fees', label: t('Fees'), number: true, value: ({ fees }) => fees, show: ({ fees }) => formatMoney(fees) },
+  {
+    key: 'fees',
+    label: t('Fees'),
+    number: true,
+    value: ({ fees }) => fees,
+    show: ({ model_id, fees }) => sectionLink(model_id, 'trades', formatMoney(fees)),
+  },
   {
     key: 'token_cost',
     label: t('Token cost'),
     number: true,
     value: (row) => row.token_cost,
-    show: (row) => formatMoney(row.token_cost),
+    show: ({ model_id, token_cost, trader }) =>
+      trader === 'ai' ? sectionLink(model_id, 'calls', formatMoney(token_cost)) : formatMoney(token_cost),
   },
   {
     key: 'trader',
@@ -96,6 +103,11 @@ const columns = [
     className: () => 'muted',
   },
 ];
+
+/** Leads to what the figure is the sum of. @param {number} modelId @param {string} section @param {string} text */
+function sectionLink(modelId, section, text) {
+  return element('a', { class: 'origin', href: `/models/${modelId}#${section}-title` }, text);
+}
 
 /**
  * @param {HTMLElement} container

@@ -3,6 +3,7 @@
 import { accountValues } from './account-values.js';
 import { ApiError, get } from './api.js';
 import { callsTable } from './calls-table.js';
+import { openCall, openCycle } from './decision-dialog.js';
 import { decisionsTable } from './decisions.js';
 import { acceptInput, byId, element, replaceContent, setText } from './element.js';
 import { errorText } from './error-words.js';
@@ -14,14 +15,14 @@ import { editModel } from './model-form.js';
 import { showPromptEditor } from './model-prompt.js';
 import { settingsList } from './model-settings.js';
 import { isHeldBack, lossNotice, stateWords } from './model-state.js';
-import { portfolioNow, showMetrics } from './portfolio.js';
+import { listenForOrigins } from './origins.js';
+import { linkMetrics, portfolioNow, showMetrics } from './portfolio.js';
 import { positionsTable } from './positions.js';
 import { fetchPrices, onPrices } from './prices.js';
 import { onStreamResumed, subscribe } from './stream.js';
 import { oncePerFrame, throttle } from './throttle.js';
 import { toastError } from './toast.js';
 import { tradesTable } from './trades.js';
-import { fromUrl } from './url-state.js';
 
 const REFRESH_MS = 2_000;
 const REFRESH_ANYWAY_MS = 60_000;
@@ -30,7 +31,6 @@ const ROWS_A_PAGE = 50;
 const MOST_PAGES_FOR_A_TRADE = 20;
 
 const modelId = Number(byId('model').dataset['modelId']);
-const wantedTrade = Number(fromUrl('trade')) || null;
 const path = `/api/models/${modelId}`;
 
 /** @type {any} */
@@ -49,18 +49,37 @@ const trades = tradesTable(byId('trades'), {
   withModel: false,
   filter: byId('filter-trades'),
   exportButton: byId('export-trades'),
-  marked: wantedTrade ?? undefined,
+  emptyAction: runButton,
 });
 const decisions = decisionsTable(byId('decisions'), {
-  modelId,
+  withModel: false,
   filter: byId('filter-decisions'),
   exportButton: byId('export-decisions'),
+  emptyAction: runButton,
 });
-const calls = callsTable(byId('calls'), { modelId, filter: byId('filter-calls'), exportButton: byId('export-calls') });
+const calls = callsTable(byId('calls'), {
+  filter: byId('filter-calls'),
+  exportButton: byId('export-calls'),
+  emptyAction: runButton,
+});
 /** @typedef {'trades' | 'decisions' | 'calls'} Log */
 const LOGS = { trades, decisions, calls };
 /** @type {Record<Log, string>} */
 const LOG_ROUTES = { trades: 'trades', decisions: 'conversations', calls: 'calls' };
+/** The same as the one at the top of the page. */
+function runButton() {
+  return element('button', { type: 'button', class: 'button', onclick: () => byId('run').click() }, t('Run now'));
+}
+
+/** Where the figures come from. */
+const SECTIONS_OF_METRICS = {
+  total_value: '#trades-title',
+  return_percentage: '#trades-title',
+  unrealized_pnl: '#positions-title',
+  realized_pnl: '#trades-title',
+  fees_paid: '#trades-title',
+  margin_used: '#positions-title',
+};
 const values = accountValues(byId('account-value'), {
   windowButtons: byId('account-value-window'),
   colorOf: () => '--series-1',
@@ -102,8 +121,7 @@ function showModel() {
   byId('model-actions').hidden = false;
   for (const id of ['run', 'edit', 'archive']) byId(id).hidden = model.replica_of !== null;
   byId('flatten').hidden = model.open_positions === 0;
-  const properties = traders.find(({ key }) => key === trader)?.params_schema.properties ?? {};
-  replaceContent(byId('settings'), settingsList(model, properties));
+  replaceContent(byId('settings'), settingsList(model, traders.find(({ key }) => key === trader)));
   replaceContent(byId('loss-notice'), lossNotice(model));
   const usesLlm = trader === 'ai';
   byId('calls-card').hidden = !usesLlm;
@@ -153,13 +171,13 @@ async function loadRows(name, before) {
 /** @type {Set<string>} the tables of which the oldest row is shown */
 const seenAll = new Set();
 
-/** The trade that the address names comes into view, if it is not too old. */
-async function showWantedTrade() {
+/** A trade stands out in its table and comes into view, if it is not too old. @param {number} id */
+async function showTrade(id) {
   for (let page = 0; page < MOST_PAGES_FOR_A_TRADE; page += 1) {
-    await loadRows('trades', trades.oldest()?.id);
-    const row = byId('trades').querySelector(`tr[data-key="${wantedTrade}"]`);
+    const row = trades.mark(id);
     if (row) return row.scrollIntoView({ block: 'center' });
     if (seenAll.has('trades')) return;
+    await loadRows('trades', trades.oldest()?.id);
   }
 }
 
@@ -175,26 +193,36 @@ function listenForOlder(name) {
 }
 
 function loadFigures() {
-  shown('overview-failure', loadModel);
-  shown('overview-failure', loadPortfolio);
-  shown('trades', () => loadRows('trades'));
-  shown('decisions', () => loadRows('decisions'));
-  if (model?.trader === 'ai') shown('calls', () => loadRows('calls'));
+  return Promise.all([
+    shown('overview-failure', loadModel),
+    shown('overview-failure', loadPortfolio),
+    shown('trades', () => loadRows('trades')),
+    shown('decisions', () => loadRows('decisions')),
+    model?.trader === 'ai' ? shown('calls', () => loadRows('calls')) : null,
+  ]);
 }
 
 async function start() {
   try {
     await loadModel();
     byId('overview').hidden = false;
+    linkMetrics(byId('metrics'), {
+      ...SECTIONS_OF_METRICS,
+      token_cost: model.trader === 'ai' ? '#calls-title' : null,
+    });
     values.load(modelId);
-    loadFigures();
-    if (wantedTrade) shown('trades', showWantedTrade);
+    loadFigures().then(goToSection);
     await fetchPrices(model.coins);
   } catch (error) {
     byId('overview').hidden = model === null;
     if (error instanceof ApiError && error.status === 404) showNoModel(error.message);
     else showFailure(byId('overview-failure'), error, start);
   }
+}
+
+/** The section that the address names, which is in its place only now. */
+function goToSection() {
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 /** @param {string} message */
@@ -225,6 +253,12 @@ byId('model').addEventListener('click', async (event) => {
   else loadFigures();
 });
 
+listenForOrigins(
+  { cycle: (id) => openCycle(modelId, id), call: (id) => openCall(modelId, id) },
+  (kind, id) => {
+    if (kind === 'trade') shown('trades', () => showTrade(id));
+  },
+);
 listenForOlder('trades');
 listenForOlder('decisions');
 listenForOlder('calls');

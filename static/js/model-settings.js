@@ -8,13 +8,14 @@ import { word } from './words.js';
 
 /**
  * @param {any} model
- * @param {Record<string, any>} properties of its trader's parameters, by name
+ * @param {any} trader as /api/traders tells it; undefined where it is no longer there
  */
-export function settingsList(model, properties) {
+export function settingsList(model, trader) {
+  const properties = trader?.params_schema.properties ?? {};
   const { interval, cycle_minutes, risk, initial_capital, created_at, last_cycle: cycle } = model;
   /** @type {[string, import('./element.js').Child][]} */
   const rows = [
-    [t('Trader'), t(model.trader_name)],
+    [t('Trader'), traderText(model, trader?.description ?? '')],
     ...llmRows(model),
     ...shownParams(model, properties).map(([name, property]) => paramRow(name, property, model.params)),
     [t('Coins'), coinChips(model.coins)],
@@ -48,6 +49,16 @@ function shownParams({ budget, params }, properties) {
     const isUnset = params[name] === undefined || params[name] === null || params[name] === '';
     return !isUnset && !name.startsWith('daily_') && JSON.stringify(params[name]) !== JSON.stringify(usual ?? {});
   });
+}
+
+/** @param {any} model @param {string} description */
+function traderText({ trader_name: name }, description) {
+  return element(
+    'span',
+    {},
+    t(name),
+    element('span', { class: 'cell-note', 'data-testid': 'trader-description' }, description ? t(description) : null),
+  );
 }
 
 /** @param {any} model @returns {[string, string][]} */
@@ -89,6 +100,18 @@ function coinChips(coins) {
 function paramRow(name, { title, default: usual }, params) {
   return [t(title), paramText(params[name] ?? usual)];
 }
+
+/**
+ * All parameters in one line, but for long lists that were left out.
+ *
+ * @param {Record<string, unknown>} params
+ * @param {Record<string, any>} properties
+ */
+export const paramsText = (params, properties) =>
+  Object.entries(properties)
+    .filter(([name, { type }]) => name in params || type !== 'array')
+    .map(([name, property]) => paramRow(name, property, params).join(' '))
+    .join(' · ');
 
 /** @param {unknown} value */
 function paramText(value) {

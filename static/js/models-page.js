@@ -279,4 +279,7 @@ setInterval(() => {
 acceptInput();
 load();
 startProviders();
-if (fromUrl('add')) addModel();
+if (fromUrl('add') === 'provider') {
+  toUrl({ add: null });
+  byId('add-provider').click();
+} else if (fromUrl('add')) addModel();

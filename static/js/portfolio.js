@@ -16,7 +16,7 @@
  * @property {import('./positions.js').Position[]} positions
  */
 
-import { setText } from './element.js';
+import { element, replaceContent, setText } from './element.js';
 import { directionClass, formatMoney, formatNumber, formatPercent, formatProfit, isNumber } from './format.js';
 import { t } from './i18n.js';
 import { atNewestPrice } from './positions.js';
@@ -46,6 +46,20 @@ export function portfolioNow(portfolio) {
 
 /** @param {import('./positions.js').Position[]} positions */
 const sumOf = (positions) => positions.reduce((sum, { unrealized_pnl }) => sum + unrealized_pnl, 0);
+
+/**
+ * Lets the names of figures lead to what they are the sum of.
+ *
+ * @param {HTMLElement} container
+ * @param {Record<string, string | null>} places by the figure; null leads nowhere
+ */
+export function linkMetrics(container, places) {
+  for (const [key, place] of Object.entries(places)) {
+    const label = container.querySelector(`[data-metric="${key}"]`)?.closest('.metric')?.querySelector('.metric-label');
+    const text = label?.textContent?.trim() ?? '';
+    if (label) replaceContent(label, place ? element('a', { class: 'origin', href: place }, text) : text);
+  }
+}
 
 /**
  * Fills the metrics that the page has.

@@ -16,6 +16,7 @@
  * @property {number | null} profit_target
  * @property {number | null} trailing_stop_pct
  * @property {string} opened_at
+ * @property {number | null} opened_by the trade that opened it
  * @property {boolean} stale
  * @property {number | null} mark_age_seconds
  * @property {string} [mark_source] where the page has the mark from
@@ -37,6 +38,7 @@ import {
   NOTHING,
 } from './format.js';
 import { t } from './i18n.js';
+import { originLink } from './origin-links.js';
 import { ageSeconds, isStale, priceOf } from './prices.js';
 import { substitute } from './sources.js';
 import { dataTable } from './table.js';
@@ -147,7 +149,7 @@ const valueColumns = [
     label: t('Entry'),
     number: true,
     value: (p) => p.entry_price,
-    show: (p) => formatPrice(p.entry_price),
+    show: entryCell,
   },
   { key: 'mark', label: t('Mark'), number: true, value: (p) => p.mark_price, show: markCell },
   {
@@ -181,6 +183,15 @@ const valueColumns = [
  */
 function noted(text, note) {
   return element('span', {}, text, element('span', { class: 'cell-note' }, note));
+}
+
+/** Leads to the trade that opened it. @param {Position} position */
+function entryCell({ entry_price, opened_by }) {
+  if (opened_by === null) return formatPrice(entry_price);
+  return originLink('trade', opened_by, formatPrice(entry_price), {
+    title: t('The trade that opened it'),
+    'data-testid': 'entry-link',
+  });
 }
 
 /** @param {Position} position */

@@ -19,12 +19,12 @@ const chosen = new Map();
  */
 export function preference(name) {
   const { choices = [], fallback = '' } = PREFERENCES[name] ?? {};
-  const value = chosen.get(name) ?? stored(name);
+  const value = chosen.get(name) ?? kept(name);
   return value !== null && choices.includes(value) ? value : fallback;
 }
 
-/** @param {string} name */
-function stored(name) {
+/** What this browser keeps under a name, if anything. @param {string} name */
+export function kept(name) {
   try {
     return localStorage.getItem(name);
   } catch {
@@ -38,14 +38,19 @@ function stored(name) {
  */
 export function setPreference(name, value) {
   chosen.set(name, value);
+  keep(name, value);
+  if (name === 'theme') applyTheme(value);
+  if (name === 'updown') document.documentElement.dataset['updown'] = value;
+  document.dispatchEvent(new CustomEvent('displaychange', { detail: name }));
+}
+
+/** @param {string} name @param {string} value */
+export function keep(name, value) {
   try {
     localStorage.setItem(name, value);
   } catch {
     // storage may be forbidden or full; the choice then lasts as long as the page
   }
-  if (name === 'theme') applyTheme(value);
-  if (name === 'updown') document.documentElement.dataset['updown'] = value;
-  document.dispatchEvent(new CustomEvent('displaychange', { detail: name }));
 }
 
 /** @param {string} theme */

@@ -24,7 +24,7 @@ const columns = [
     show: (backup) => formatTime(backup.made_at, 'full'),
     className: () => 'tabular',
   },
-  { key: 'size', label: t('Size'), number: true, value: ({ size }) => size, show: ({ size }) => megabytes.format(size / MEGABYTE) },
+  { key: 'size', label: t('File size'), number: true, value: ({ size }) => size, show: ({ size }) => megabytes.format(size / MEGABYTE) },
   {
     key: 'keys',
     label: t('Keys'),

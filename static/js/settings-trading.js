@@ -69,5 +69,6 @@ function haltText({ halted, since, by }) {
 function loopText({ holder, mine, heartbeat_age_seconds: age }) {
   if (holder === null) return t('It runs nowhere: no cycle is carried out.');
   const who = mine ? t('This process: %(holder)s', { holder }) : t('Another process: %(holder)s', { holder });
-  return isNumber(age) ? `${who} · ${t('seen %(age)s ago', { age: formatAge(age) })}` : who;
+  const seen = isNumber(age) ? t('seen %(age)s ago', { age: formatAge(age) }) : '';
+  return [who, seen].filter(Boolean).join(' · ');
 }

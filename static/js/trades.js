@@ -14,6 +14,7 @@
  * @property {number} fee
  * @property {number} pnl what it realised; an entry realises nothing
  * @property {string} reason
+ * @property {number | null} decision_id
  * @property {string | null} justification
  * @property {number} [model_id]
  * @property {string} [model_name]
@@ -31,6 +32,7 @@ import {
   NOTHING,
 } from './format.js';
 import { t } from './i18n.js';
+import { originLink } from './origin-links.js';
 import { coinLink, modelColumn } from './positions.js';
 import { dataTable } from './table.js';
 import { sideBadge, word } from './words.js';
@@ -39,12 +41,14 @@ const LONGEST_LINE = 60;
 
 /**
  * @param {HTMLElement} container
- * @param {{ withModel: boolean, filter: HTMLInputElement, exportButton: HTMLElement, most?: number, marked?: number }} options
- *   at most so many rows are kept; `marked` is the trade that stands out
+ * @param {{ withModel: boolean, filter: HTMLInputElement, exportButton: HTMLElement, most?: number, emptyAction?: () => Node }} options
+ *   at most so many rows are kept; `emptyAction` is what can be done while there are none
  */
-export function tradesTable(container, { withModel, filter, exportButton, most = Infinity, marked }) {
+export function tradesTable(container, { withModel, filter, exportButton, most = Infinity, emptyAction }) {
   /** @type {Map<number, Trade>} */
   let known = new Map();
+  /** @type {number | null} the trade that stands out */
+  let marked = null;
   const table = dataTable(container, {
     label: t('Trades'),
     testId: 'trades',
@@ -52,10 +56,10 @@ export function tradesTable(container, { withModel, filter, exportButton, most =
     fileName: 'trades',
     filter,
     exportButton,
-    columns: withModel ? [timeColumn, modelColumn, ...tradeColumns] : [timeColumn, ...tradeColumns],
+    columns: withModel ? [tradeTimeColumn, modelColumn, ...tradeColumns] : [tradeTimeColumn, ...tradeColumns],
     keyOf: ({ id }) => id,
     rowClass: ({ id }) => (id === marked ? 'row-marked' : ''),
-    empty: () => emptyState(t('No trades yet. A model trades when its cycle decides to.')),
+    empty: () => emptyState(t('No trades yet. A model trades when its cycle decides to.'), emptyAction?.()),
   });
 
   /** A trade never changes, so one that is known stays. @param {readonly Trade[]} trades */
@@ -75,7 +79,18 @@ export function tradesTable(container, { withModel, filter, exportButton, most =
       add(trades.map((trade) => before.get(trade.id) ?? trade));
     },
     oldest: () => [...known.values()].at(-1),
+    /** Lets a trade stand out. @param {number} id @returns {HTMLElement | null} its row, where it is shown */
+    mark(id) {
+      for (const one of [marked, id]) rowOf(one)?.classList.toggle('row-marked', one === id);
+      marked = id;
+      return rowOf(id);
+    },
   };
+
+  /** @param {number | null} id */
+  function rowOf(id) {
+    return /** @type {HTMLElement | null} */ (container.querySelector(`tr[data-key="${id}"]`));
+  }
 }
 
 /** @typedef {import('./table.js').Column<Trade>} TradeColumn */
@@ -88,6 +103,16 @@ export const timeColumn = {
   show: ({ timestamp }) =>
     element('time', { datetime: timestamp, title: formatTime(timestamp, 'full') }, formatTime(timestamp, 'short')),
   className: () => 'muted',
+};
+
+/** Leads to what the trade comes from. @type {TradeColumn} */
+const tradeTimeColumn = {
+  ...timeColumn,
+  show: ({ id, timestamp }) =>
+    originLink('trade', id, formatTime(timestamp, 'short'), {
+      title: [t('Trade #%(id)s', { id }), formatTime(timestamp, 'full')].join(' · '),
+      'data-testid': 'trade-link',
+    }),
 };
 
 /** @type {TradeColumn[]} */
@@ -129,7 +154,7 @@ const tradeColumns = [
     show: (trade) => formatProfit(realized(trade)),
     className: (trade) => directionClass(realized(trade)),
   },
-  { key: 'reason', label: t('Reason'), value: ({ reason }) => word(reason), show: reasonBadge },
+  { key: 'reason', label: t('Reason'), value: ({ reason }) => word(reason), show: reasonCell },
   {
     key: 'justification',
     label: t('Justification'),
@@ -144,8 +169,11 @@ function realized({ kind, pnl }) {
   return kind === 'open' ? null : pnl;
 }
 
-/** @param {Trade} trade */
-function reasonBadge({ reason }) {
+/** Leads to the decision that it carries out. @param {Trade} trade */
+export function reasonCell({ reason, decision_id: decisionId }) {
+  if (decisionId !== null && decisionId !== undefined) {
+    return originLink('decision', decisionId, word(reason), { title: t('The decision'), 'data-testid': 'decision-link' });
+  }
   if (reason === 'signal') return word(reason);
   const forced = reason === 'stop_loss' || reason === 'trailing_stop' || reason === 'liquidation';
   return element('span', { class: `badge ${forced ? 'badge-warn' : 'badge-muted'}` }, word(reason));

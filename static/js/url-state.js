@@ -9,11 +9,25 @@ export const fromUrl = (name) => new URLSearchParams(location.search).get(name);
  * @param {Record<string, string | number | null>} values
  */
 export function toUrl(values) {
+  history.replaceState(null, '', addressWith(values));
+}
+
+/**
+ * The same as a step that the browser goes back from.
+ *
+ * @param {Record<string, string | number | null>} values
+ */
+export function stepTo(values) {
+  history.pushState(null, '', addressWith(values));
+}
+
+/** @param {Record<string, string | number | null>} values */
+function addressWith(values) {
   const parameters = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(values)) {
     if (value === null) parameters.delete(name);
     else parameters.set(name, String(value));
   }
   const query = parameters.toString().replaceAll('%2C', ',');
-  history.replaceState(null, '', query ? `?${query}` : location.pathname);
+  return query ? `?${query}` : location.pathname;
 }
