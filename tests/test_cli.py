@@ -73,7 +73,7 @@ def test_a_backup_is_a_whole_database(app: Flask, tmp_path: Path):
     run(app, "db", "upgrade")
     target = tmp_path / "copy.db"
     done = run(app, "db", "backup", target)
-    assert (done.exit_code, done.output) == (0, f"copied to {target}\n")
+    assert (done.exit_code, done.output) == (0, f"copied to {target} without keys\n")
     copy = sqlite3.connect(target)
     assert copy.execute("SELECT COUNT(*) FROM coins").fetchone()[0] > 20
     copy.close()

@@ -71,7 +71,7 @@ def test_models_that_are_due_together_begin_one_by_one_within_five_seconds():
     fires = [AlignedTrigger(clock, 1, place).get_next_fire_time(None, now) for place in range(25)]
     gaps = [(later - fires[0]).total_seconds() for later in fires]
     assert gaps == sorted(gaps)
-    assert gaps[1] == pytest.approx(0.2)
+    assert 0.15 < gaps[1] < 0.25
     assert 4.5 < gaps[-1] < 5.0
     fast = AcceleratedClock(NOW_MS, SystemClock().now_ms(), 600.0)  # its minute takes 0.1 s
     late = AlignedTrigger(fast, 1, 24).get_next_fire_time(None, now)
