@@ -230,7 +230,10 @@ def test_a_database_that_another_holds_is_one_sentence(
         ["archive", "--before", "2024-03-01"],
     ):
         done = run(stored, *words)
-        assert (done.exit_code, "The database cannot be used now" in done.output) == (1, True)
+        assert (done.exit_code, "cannot be written now: database is locked" in done.output) == (
+            1,
+            True,
+        )
     other.close()
 
 
