@@ -88,8 +88,8 @@ class BacktestJobs:
         if resolved.llm is not None:
             here = terms_here(self._database, resolved.llm)
             resolved = resolved.model_copy(update={"llm": here})
-        silent_trader(self._database, resolved)  # refuses bad parameters
-        run_hash = self._hash(resolved)
+        trader = silent_trader(self._database, resolved)  # refuses bad parameters
+        run_hash = self._hash(resolved, trader.history_bars)
         known = backtests.find_done(self._database.connection, run_hash)
         if known:
             return known[0]
@@ -230,16 +230,20 @@ class BacktestJobs:
         self._known_instruments(coins)  # so that prompts show the same ticks from the first run on
         return resolve_terms(self._database, asked, coins, request.interval, params)
 
-    def _hash(self, resolved: ResolvedBacktest) -> str:
-        """What the run and the bars that are stored for it come to."""
+    def _hash(self, resolved: ResolvedBacktest, history_bars: int) -> str:
+        """What the run and the bars that are stored for it come to, warm-up and all.
+
+        Bars of before say nothing: a chart that is scrolled back stores some.
+        """
         connection = self._database.connection
         store = KlineStore(self._database)
+        first_ms = resolved.warmup_start_ms(history_bars)
         fingerprint = []
         for symbol in resolved.coins_read:
             coin = coins.get(connection, symbol)
             fingerprint.append(
                 store.fingerprint(
-                    coin, resolved.source_of(symbol), resolved.interval, resolved.end_ms
+                    coin, resolved.source_of(symbol), resolved.interval, first_ms, resolved.end_ms
                 )
             )
         return resolved.hash_with(fingerprint, VERSION)
@@ -272,9 +276,10 @@ class BacktestJobs:
                 resolved, trader.history_bars, lambda: self._go_on(backtest_id)
             )
             instruments = self.instruments(resolved)
+            run_hash = self._hash(resolved, trader.history_bars)
             with self._database.transaction() as connection:
                 backtests.set_config(
-                    connection, backtest_id, resolved.model_dump(mode="json"), self._hash(resolved)
+                    connection, backtest_id, resolved.model_dump(mode="json"), run_hash
                 )
             self._run_in_worker(backtest_id, instruments, lane)
         except Cancelled:

@@ -101,13 +101,13 @@ class KlineStore:
         return self._with_files_of_one_moment(bars)
 
     def fingerprint(
-        self, coin: Coin, source: str, interval: Interval, end_ms: int
+        self, coin: Coin, source: str, interval: Interval, start_ms: int, end_ms: int
     ) -> list[int | float | None]:
-        """Numbers that change whenever the bars before `end_ms` do (or move to the archive)."""
+        """Numbers that change when the bars in [start_ms, end_ms) do (or move to the archive)."""
         key = KlineKey(coin.id, source, interval)
         with self._database.snapshot() as connection:
-            months = kline_archives.current(connection, key, 0, end_ms)
-            warm = klines.fingerprint(connection, key, 0, end_ms)
+            months = kline_archives.current(connection, key, start_ms, end_ms)
+            warm = klines.fingerprint(connection, key, start_ms, end_ms)
         return [*warm, *(number for month in months for number in (month.id, month.bars))]
 
     # ------------------------------------------------------------------------ what is there

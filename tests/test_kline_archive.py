@@ -213,11 +213,11 @@ def test_a_fingerprint_changes_with_the_bars_of_either_tier(
 ):
     store.store_all(btc, walk(START_MS, 40 * 24))
     archive_all(in_folder)
-    seen = [store.fingerprint(btc, SOURCE, Interval.H1, AFTER_ALL)]
+    seen = [store.fingerprint(btc, SOURCE, Interval.H1, 0, AFTER_ALL)]
     store.store_all(btc, walk(START_MS, 1, seed=9))
-    seen.append(store.fingerprint(btc, SOURCE, Interval.H1, AFTER_ALL))
+    seen.append(store.fingerprint(btc, SOURCE, Interval.H1, 0, AFTER_ALL))
     archive_all(in_folder)
-    seen.append(store.fingerprint(btc, SOURCE, Interval.H1, AFTER_ALL))
+    seen.append(store.fingerprint(btc, SOURCE, Interval.H1, 0, AFTER_ALL))
     assert len({tuple(found) for found in seen}) == 3
 
 
