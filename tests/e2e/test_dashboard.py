@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import OpenPage
+from e2e.conftest import Demo, OpenPage
 from e2e.steps import column, eventually, expect_drawn, expect_live, number
 
 pytestmark = pytest.mark.e2e
@@ -109,6 +109,65 @@ def test_rows_are_filtered_and_exported_as_csv(dashboard: Page):
     assert lines
     for line in lines:
         assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z,Random monkey,[A-Z]+,", line)
+
+
+def test_each_number_leads_to_where_it_comes_from(page: Page, open_page: OpenPage, demo: Demo):
+    """Leaderboard → model → position → trade → decision; a sent address opens the same."""
+    page.goto("/")
+    expect_live(page)
+    page.get_by_test_id("metrics").get_by_role("link", name="Total value").click()
+    expect(page).to_have_url(re.compile("#leaderboard-title$"))
+    page.get_by_test_id("leaderboard").get_by_role("link", name="Buy and hold").click()
+    expect(page.get_by_test_id("model-name")).to_have_text("Buy and hold")
+    expect_live(page)
+    entry = page.get_by_test_id("entry-link").first
+    price = entry.inner_text()
+    entry.click()
+    opened = page.get_by_test_id("decision-dialog")
+    expect(opened.get_by_test_id("trade-figures")).to_contain_text(f"× {price} = $")
+    expect(opened.get_by_test_id("trader-story")).to_contain_text("never sells")
+    expect(page.locator("tr.row-marked").first).to_be_visible()
+    opened.get_by_test_id("trade-decision").click()
+    expect(opened.get_by_test_id("decision-parsed").first).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?decision=\d+$"))
+    address = page.url
+    page.go_back()
+    expect(opened.get_by_test_id("trade-figures")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(opened).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"/models/\d+$"))
+
+    other = open_page(demo.address, locale="zh-CN")
+    other.goto(address)
+    expect(other.get_by_test_id("decision-dialog").get_by_text("买入持有").first).to_be_visible()
+
+
+def test_the_first_visit_is_shown_around_once(open_page: OpenPage, demo: Demo):
+    page = open_page(demo.address, locale="zh-CN")
+    page.goto("/")
+    expect_live(page)
+    expect(page.get_by_test_id("tour-invitation")).to_have_count(0)  # a program drives it
+    page.add_init_script("Object.defineProperty(navigator, 'webdriver', { get: () => false });")
+    page.reload()
+    page.get_by_test_id("tour-start").click()
+    tour = page.get_by_test_id("tour")
+    expect(tour).to_be_focused()
+    shown = [tour.locator("h2").inner_text()]
+    while page.get_by_test_id("tour-next").inner_text() != "完成":
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".tour-place")).to_be_in_viewport()
+        shown.append(tour.locator("h2").inner_text())
+    assert len(set(shown)) == 8
+    assert "谁领先" in shown
+    page.keyboard.press("Escape")
+    expect(tour).to_have_count(0)
+    page.reload()
+    expect_live(page)
+    expect(page.get_by_test_id("tour-invitation")).to_have_count(0)
+    page.goto("/settings")
+    page.get_by_test_id("start-tour").click()
+    expect(tour).to_be_visible()
+    expect(page).to_have_url(re.compile("/$"))
 
 
 def test_the_readme_picture(open_page: OpenPage, demo, pictures: Path):

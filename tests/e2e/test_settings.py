@@ -61,9 +61,10 @@ def test_settings_are_bounded_saved_and_kept(settings: Page, allowed_statuses: s
     expect(settings.get_by_test_id("kill-switch-state")).to_contain_text("关闭")
 
 
-def test_a_backup_a_token_and_a_password(
+def test_a_backup_notifications_a_token_and_a_password(
     settings: Page, open_page: OpenPage, app_address: str, allowed_statuses: set[int]
 ):
+    allowed_statuses.add(400)
     settings.get_by_test_id("new-backup").click()
     settings.get_by_test_id("backup-save").click()
     expect(settings.get_by_test_id("toast")).to_have_text(re.compile("A backup has been made"))
@@ -72,6 +73,16 @@ def test_a_backup_a_token_and_a_password(
     copy = sqlite3.connect(Path(download.value.path()))
     assert copy.execute("SELECT COUNT(*) FROM coins").fetchone()[0] > 100
     copy.close()
+
+    settings.get_by_test_id("field-address").fill("no address")
+    settings.get_by_test_id("notifications-save").click()
+    expect(settings.get_by_test_id("error-address")).not_to_be_empty()
+    settings.get_by_test_id("field-address").fill("https://hooks.example.com/T0/secret-part")
+    settings.get_by_test_id("event-source_down").uncheck()
+    settings.get_by_test_id("notifications-save").click()
+    expect(settings.get_by_test_id("notifications-state")).to_contain_text("hooks.example.com")
+    expect(settings.get_by_test_id("event-source_down")).not_to_be_checked()
+    assert "secret-part" not in settings.content()
 
     settings.get_by_test_id("new-token").click()
     settings.get_by_test_id("field-name").fill("My script")
