@@ -17,6 +17,7 @@ from waitress.server import create_server
 from config import LOOPBACK_HOSTS, Config
 from errors import Conflict, PasswordNeeded
 from log_lines import log_what_nobody_caught
+from repositories import stored_secrets
 from repositories.providers import seal_plain_keys
 from routes.services import EXTENSION, Services
 
@@ -44,6 +45,8 @@ def serve(app: Flask) -> None:
     if config.others_can_reach and not services.access.password_is_set():
         raise PasswordNeeded(_others(config))
     seal_plain_keys(services.database, services.secrets)
+    if not stored_secrets.are_stored(services.database.connection):
+        services.secrets.make_key()  # now: sessions are signed with it, and end when it changes
     server = _listening(app, config)
 
     def end(number: int, frame: FrameType | None) -> None:

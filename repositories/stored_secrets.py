@@ -24,6 +24,16 @@ def forget(connection: sqlite3.Connection) -> None:
             connection.execute(f"DELETE FROM {table}")
 
 
+def are_stored(connection: sqlite3.Connection) -> bool:
+    """Whether there is any that is sealed."""
+    return any(
+        connection.execute(f"SELECT 1 FROM {table} WHERE {name} IS NOT NULL LIMIT 1").fetchone()
+        for table, names in SECRET_COLUMNS.items()
+        for name in _columns(connection, table)
+        if name in names
+    )
+
+
 def copy_access(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Let those call whom `source` lets, and nobody else; where it knows of nobody, all stays."""
     for table in ACCESS_TABLES:
