@@ -12,6 +12,7 @@ pytestmark = pytest.mark.e2e
 MOVES = "getComputedStyle(document.querySelector('.skeleton')).animationName"
 
 
+@pytest.mark.timeout(360)  # every page twice: on a slow machine minutes
 def test_no_page_keeps_anyone_out_in_either_theme(
     open_page: OpenPage, demo: Demo, every_path: list[str]
 ):
