@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backtesting import BacktestResult
+from backtest_run import BacktestResult
 from domain import FloatArray, KlineSeries
 from performance import last_of_every_day
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtesting import BacktestResult
+from backtest_run import BacktestResult
 from domain import BoolArray, Entry, Fill, FillKind, FloatArray, Reason, Side, TimeArray
 from ledger import ZERO, exact
 from performance import drawdown_series
@@ -45,10 +45,10 @@ class FillColumns:
     cash_after: FloatArray
 
     @classmethod
-    def of(cls, entries: Sequence[Entry], run_coins: Sequence[str]) -> FillColumns:
-        """The columns of a ledger."""
-        number_of = {coin: number for number, coin in enumerate(run_coins)}
-        fills, _, profits, cash_after = _columns(entries, Entry._fields)
+    def of(cls, result: BacktestResult) -> FillColumns:
+        """The columns of a run's ledger."""
+        number_of = {coin: number for number, coin in enumerate(result.config.coins)}
+        fills, _, profits, _ = _columns(result.entries, Entry._fields)
         kinds, coins, sides, quantities, prices, times, leverages, fees, reasons, _, _ = _columns(
             fills, Fill._fields
         )
@@ -67,7 +67,7 @@ class FillColumns:
             _floats(leverages),
             _floats(fees),
             _floats(profits),
-            _floats(cash_after),
+            result.cash_after,
         )
 
     def __len__(self) -> int:
@@ -229,7 +229,7 @@ class RunColumns:
         """The columns of a finished run."""
         opened = result.close_time[0] - result.config.interval.milliseconds
         equity = np.concatenate(([float(result.config.initial_capital)], result.equity))
-        fills = FillColumns.of(result.entries, result.config.coins)
+        fills = FillColumns.of(result)
         return cls(
             result,
             fills,

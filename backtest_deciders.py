@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from decimal import getcontext, localcontext
 from heapq import heappop, heappush, heapreplace
 from typing import Protocol, cast
 
@@ -22,6 +23,7 @@ from domain import (
     BoolArray,
     CoinMarket,
     Decision,
+    Decisions,
     Portfolio,
     Side,
     Trader,
@@ -98,18 +100,22 @@ class SignalDecider:
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
         """The strategy's decisions for every coin with a signal on this bar."""
+        waiting = self._waiting
         decisions: list[tuple[str, Decision]] = []
         decided: list[int] = []
-        while self.next_bar(at) == at:
-            _, place = heappop(self._waiting)
-            decided.append(place)
+        while waiting and waiting[0][0] == at:
+            _, place = heappop(waiting)
             signals = self._coins[place]
+            if signals.waits_for != at:  # it has waited for another bar since
+                continue
+            decided.append(place)
             signals.waits_for = NEVER
-            for decision in self._strategy.decide(*signals.on(at), signals.held):
-                decisions.append((signals.coin, decision))
+            coin, held = signals.coin, signals.held
+            for decision in self._strategy.decide(*signals.on(at), held):
+                decisions.append((coin, decision))
         for place in decided:  # from the next bar on they are searched again
             self._coins[place].waits_for = at
-            heappush(self._waiting, (at, place))
+            heappush(waiting, (at, place))
         return closes_first(decisions)
 
 
@@ -196,7 +202,10 @@ class ScriptDecider:
 
 
 class BarByBarDecider:
-    """Any trader: shown the closed bars up to now and asked every `decide_every` bars."""
+    """Any trader: shown the closed bars up to now and asked every `decide_every` bars.
+
+    It answers in the decimal context that it is made in, as live, not in the ledger's.
+    """
 
     def __init__(
         self,
@@ -210,6 +219,7 @@ class BarByBarDecider:
         self._every = decide_every
         self._value = value
         self._previous_time: int | None = None
+        self._context = getcontext()
 
     def opening(self) -> list[tuple[str, Decision]]:
         """Nothing: it is first asked at the close of the first bar."""
@@ -227,6 +237,10 @@ class BarByBarDecider:
 
     def decide(self, at: int, account: Account) -> list[tuple[str, Decision]]:
         """Ask the trader."""
+        with localcontext(self._context):
+            return in_order(self._answer(at, account))
+
+    def _answer(self, at: int, account: Account) -> Decisions:
         time_ms = self._grid.close_time(at)
         portfolio = self._value(at, account)
         initial = account.initial_capital
@@ -239,7 +253,7 @@ class BarByBarDecider:
         )
         answer = self._trader.make_decision(self._market_at(at), portfolio, asked)
         self._previous_time = time_ms
-        return in_order(answer)
+        return answer
 
     def _market_at(self, at: int) -> Mapping[str, CoinMarket]:
         """Views on the bars that have closed; nothing after them can be reached."""

@@ -13,8 +13,8 @@ from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
-from backtest_market import CoinBars, Grid
-from domain import Position, Side
+from backtest_market import Grid
+from domain import KlineSeries, Position, Side
 from exits import ExitHit, ExitLevels, exit_levels, first_exit
 from ledger import already_exact
 
@@ -29,62 +29,61 @@ class _Watch:
 
     coin: str
     levels: ExitLevels
-    since: int
     lived_from: int  # the first bar since which its condition on closed bars stands
-    best_before: float  # the best price before bar `since`
+    since: int
+    best_before: float  # the best price before bar `since`, where a stop trails it
     searched: int
-    best_searched: float  # the best price before bar `searched`
+    best_searched: float  # the same before bar `searched`
     exit_at: int = NEVER  # the grid index of the exit that was found
     hit: ExitHit | None = None
-
-    def best_price_before(self, bar: int, bars: CoinBars) -> float:
-        """The best price before `bar`, whatever has been searched beyond it."""
-        if self.levels.side is Side.LONG:
-            return float(np.max(bars.series.high[self.since : bar], initial=self.best_before))
-        return float(np.min(bars.series.low[self.since : bar], initial=self.best_before))
 
 
 class ExitWatches:
     """The watches of all open positions; a maintenance margin rate of None never liquidates.
 
-    Those with something to watch wait in a heap by the grid index up to which nothing happens to
-    them, so that what a bar costs does not grow with the positions that are far from their levels.
+    Those with something to watch wait in a heap, `waiting`, by the grid index up to which nothing
+    happens to them, so that what a bar costs does not grow with the positions that are far from
+    their levels.
     """
 
     def __init__(self, grid: Grid, maintenance_margin_rate: Decimal | None):
         self._grid = grid
         self._maintenance_margin_rate = maintenance_margin_rate
         self._watches: dict[str, _Watch] = {}
+        self._first_bars: dict[str, int] = {}  # from which on each position is watched
         self._places = {coin: place for place, coin in enumerate(grid.coins)}
-        self._waiting: list[tuple[int, int, int, _Watch]] = []
+        self.waiting: list[tuple[int, int, int, _Watch]] = []
         self._count = 0  # tells watches of the same coin apart, so that none is compared
 
     def follow(self, coin: str, position: Position | None, at: int) -> None:
         """Watch what the coin's position has become from grid index `at` on; None ends it."""
         before = self._watches.pop(coin, None)
-        if position is None or at >= len(self._grid):
+        if position is None:
+            del self._first_bars[coin]
             return
         bars = self._grid.coins[coin]
-        bar = bars.bar_from(at)
-        if bar is None:
-            return
-        if before is not None:
-            best = before.best_price_before(bar, bars)
-        else:
-            best = float(position.best_price or position.entry_price)
+        bar = bars.bar_from(at) if at < len(self._grid) else None
+        first = self._first_bars.setdefault(coin, len(bars.series) if bar is None else bar)
         levels = _exit_levels(position, self._maintenance_margin_rate)
-        same = before is not None and before.levels.at_close == levels.at_close
-        lived_from = before.lived_from if before is not None and same else bar
-        watch = _Watch(coin, levels, bar, lived_from, best, bar, best)
+        if bar is None or not levels.any:
+            return
+        lived_from = bar
+        if before is not None and before.levels.at_close == levels.at_close:
+            lived_from = before.lived_from
+        best = float(position.best_price or position.entry_price)
+        if levels.trailing_share is not None:
+            if before is not None and before.levels.trailing_share is not None:
+                first, best = before.since, before.best_before
+            best = _best_price(levels.side, bars.series.slice(first, bar), best)
+        watch = _Watch(coin, levels, lived_from, bar, best, bar, best)
         self._watches[coin] = watch
-        if levels.any:
-            self._count += 1
-            waiting = (bars.grid_of.item(bar), self._places[coin], self._count, watch)
-            heappush(self._waiting, waiting)
+        self._count += 1
+        waiting = (bars.grid_of.item(bar), self._places[coin], self._count, watch)
+        heappush(self.waiting, waiting)
 
     def next_bar(self, horizon: int) -> int:
         """The grid index of the first exit up to `horizon`; a later one, or NEVER, if none is."""
-        waiting = self._waiting
+        waiting = self.waiting
         while waiting:
             at, place, count, watch = waiting[0]
             if self._watches.get(watch.coin) is not watch:
@@ -104,13 +103,13 @@ class ExitWatches:
         reached = []
         again = []
         while self.next_bar(at) == at:
-            waiting = heappop(self._waiting)
+            waiting = heappop(self.waiting)
             again.append(waiting)
             watch = waiting[-1]
             assert watch.hit is not None
             reached.append((watch.coin, watch.hit))
         for waiting in again:
-            heappush(self._waiting, waiting)
+            heappush(self.waiting, waiting)
         return reached
 
     def _search(self, watch: _Watch, horizon: int) -> None:
@@ -135,3 +134,10 @@ class ExitWatches:
         bars = self._grid.coins[watch.coin]
         known = watch.searched
         return bars.grid_of.item(known) if known < len(bars.series) else NEVER
+
+
+def _best_price(side: Side, lived: KlineSeries, before: float) -> float:
+    """The furthest price in favour of a position over bars that it lived through."""
+    if side is Side.LONG:
+        return float(np.max(lived.high, initial=before))
+    return float(np.min(lived.low, initial=before))

@@ -26,13 +26,25 @@ class CoinBars:
     bar_at: TimeArray
     open: FloatArray
     close: FloatArray
+    has_every_bar: bool
 
     def bar_from(self, at: int) -> int | None:
         """The first bar at or after a grid time; None after the last."""
+        if self.has_every_bar:
+            return at
         bar: int = self.bar_at.item(at)
         if bar < 0 or self.grid_of.item(bar) < at:
             bar += 1
         return bar if bar < len(self.series) else None
+
+    def grid_index_from(self, at: int) -> int | None:
+        """The grid index of that bar; None where there is none, or `at` is beyond the grid."""
+        if at >= len(self.bar_at):
+            return None
+        if self.has_every_bar:
+            return at
+        bar = self.bar_from(at)
+        return None if bar is None else self.grid_of.item(bar)
 
     def open_price(self, at: int) -> Decimal:
         """The exact open of the bar at a grid time, or where there is none the last close."""
@@ -81,10 +93,10 @@ def align(history: Mapping[str, KlineSeries], interval: Interval, start_ms: int)
 def _on_grid(series: KlineSeries, grid: TimeArray) -> CoinBars:
     if len(series) == len(grid):  # it has every bar
         every = np.arange(len(grid))
-        return CoinBars(series, every, every, series.open, series.close)
+        return CoinBars(series, every, every, series.open, series.close, has_every_bar=True)
     grid_of = np.searchsorted(grid, series.open_time)
     bar_at = np.searchsorted(series.open_time, grid, side="right") - 1
     close = np.where(bar_at >= 0, series.close[np.maximum(bar_at, 0)], np.nan)
     opened = close.copy()
     opened[grid_of] = series.open
-    return CoinBars(series, grid_of, bar_at, opened, close)
+    return CoinBars(series, grid_of, bar_at, opened, close, has_every_bar=False)

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from backtest_benchmarks import buy_and_hold_values, equal_weight_final_value, held_values
 from backtest_columns import FillColumns, Places, RunColumns, TripColumns
+from backtest_run import BacktestResult
 from backtest_trips import excursions, probability_of_luck
 from backtest_warnings import ReportWarning, warning
-from backtesting import BacktestResult
 from domain import DAY_MS, FillKind, FloatArray, KlineSeries, Reason, Side
 from exits import exact_price
 from ledger import ZERO, exact, unrealized_pnl

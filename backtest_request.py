@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 import ledger
 from ai_params import AI_TRADER
-from backtesting import BacktestConfig, FillTiming, Funding
+from backtest_run import BacktestConfig, FillTiming, Funding
 from domain import Interval
 from llm_run_terms import HOW_ANSWERS_ARE_HAD, LlmTerms, RunTerms
 from paper_execution import ExecutionRules

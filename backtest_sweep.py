@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from backtest_request import ResolvedBacktest
-from backtesting import BacktestEngine, BacktestResult
+from backtest_run import BacktestResult
+from backtesting import BacktestEngine
 from domain import FloatArray, Instrument, KlineSeries
 from performance import daily_returns, drawdown_series, ratios, round_trips
 from script_exits import EXIT_AXES, with_exits

@@ -15,8 +15,9 @@ from api_address import AddressRule
 from backtest_candles import check_candles, no_bars
 from backtest_report import build_report
 from backtest_request import ResolvedBacktest
+from backtest_run import BacktestResult
 from backtest_warnings import warning
-from backtesting import BacktestEngine, BacktestResult, Cancelled
+from backtesting import BacktestEngine, Cancelled
 from clock import SystemClock
 from database import Database
 from domain import Entry, Instrument, KlineSeries, Trader
@@ -173,7 +174,7 @@ def run_engine(
 
 def entries_so_far(engine: BacktestEngine) -> list[Entry]:
     """What a running engine has booked."""
-    return engine.state.entries
+    return engine.entries
 
 
 def _trader(

@@ -67,6 +67,9 @@ class ExitLevels(NamedTuple):
         return bool(levels)
 
 
+NOTHING_TO_WATCH = {side: ExitLevels(side, (), None, None) for side in Side}
+
+
 @ledger.exact
 def exit_levels(position: Position, maintenance_margin_rate: Decimal | None) -> ExitLevels:
     """What to watch for `position`; a rate of None leaves liquidation out."""
@@ -77,6 +80,8 @@ def exit_levels(position: Position, maintenance_margin_rate: Decimal | None) -> 
             adverse.append((Reason.LIQUIDATION, liquidation))
     exits = position.exits
     if exits is NO_EXITS:
+        if not adverse:
+            return NOTHING_TO_WATCH[position.side]
         return ExitLevels(position.side, tuple(adverse), None, None)
     if exits.stop_loss is not None:
         adverse.append((Reason.STOP_LOSS, exits.stop_loss))

@@ -25,6 +25,8 @@ SPANS_TO_FORGET = 30
 LENGTHS_TO_STAND_STILL = 40
 WILDER_LENGTHS_TO_FORGET = 2 * SPANS_TO_FORGET + LENGTHS_TO_STAND_STILL
 
+VALUES_IN_CACHE = 16_384
+
 # What is smaller than this share of the price is the rounding of the averages, not their distance.
 ROUNDING = 1e-12
 
@@ -58,18 +60,30 @@ class Stochastic(NamedTuple):
 def simple_moving_average(values: FloatArray, length: int) -> FloatArray:
     """Mean of the last `length` values, shape (n,).
 
-    Adds shifted copies in a fixed order instead of a running sum, which would carry the rounding
-    of everything before.
+    Sums windows anew instead of keeping a running sum, which would carry the rounding of
+    everything before.
     """
     averages = np.full(len(values), np.nan)
-    count = len(values) - length + 1
-    if count <= 0:
-        return averages
-    total = values[:count].copy()
-    for shift in range(1, length):
-        total += values[shift : shift + count]
-    averages[length - 1 :] = total / length
+    for start in range(0, len(values) - length + 1, VALUES_IN_CACHE):
+        part = values[start : start + VALUES_IN_CACHE + length - 1]
+        sums = _window_sums(part, length)
+        first = start + length - 1
+        np.divide(sums, length, out=averages[first : first + len(sums)])
     return averages
+
+
+def _window_sums(values: FloatArray, length: int) -> FloatArray:
+    """Sums of `length` values in a row, from windows of 1, 2, 4 … values that double by adding."""
+    count = len(values) - length + 1
+    total = np.zeros(count)
+    added, width, windows = 0, 1, values
+    while added < length:
+        if length & width:
+            total += windows[added : added + count]
+            added += width
+        windows = windows[:-width] + windows[width:]
+        width *= 2
+    return total
 
 
 def exponential_moving_average(values: FloatArray, length: int) -> FloatArray:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from backtest_report import Report
+from backtest_run import BacktestResult
 from backtest_warnings import ReportWarning, warning
-from backtesting import BacktestResult
 from domain import DAY_MS, Decision, FloatArray, TimeArray
 from llm_backtests import LlmRun
 from performance import drawdown_series, ratios, round_trips, trip_figures

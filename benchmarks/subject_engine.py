@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backtest_report import build_report
-from backtesting import BacktestConfig, BacktestEngine, BacktestResult
+from backtest_run import BacktestConfig, BacktestResult
+from backtesting import BacktestEngine
 from benchmarks.combinations import moving_average_lengths
 from domain import MINUTE_MS, Interval, KlineSeries
 from paper_execution import ExecutionRules

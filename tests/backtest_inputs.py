@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from real_klines import real_series
 
-from backtesting import BacktestConfig, BacktestEngine, BacktestResult
+from backtest_run import BacktestConfig, BacktestResult
+from backtesting import BacktestEngine
 from domain import DAY_MS, HOUR_MS, Interval, KlineSeries, Trader
 from paper_execution import ExecutionRules
 from strategies import make_trader

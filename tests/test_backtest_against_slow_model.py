@@ -12,7 +12,7 @@ import pytest
 from backtest_inputs import FREE, START_MS, run
 from slow_backtest import SlowBacktest
 
-from backtesting import FillTiming, Funding
+from backtest_run import FillTiming, Funding
 from domain import HOUR_MS, FillKind, Interval, KlineSeries, Reason
 from strategies import make_trader
 from timestamps import iso_utc

@@ -25,7 +25,8 @@ from backtest_inputs import (
 from real_klines import real_series
 
 import ledger
-from backtesting import BacktestEngine, BacktestResult, Cancelled, FillTiming, Funding
+from backtest_run import BacktestResult, FillTiming, Funding
+from backtesting import BacktestEngine, Cancelled
 from domain import (
     HOUR_MS,
     AccountInfo,

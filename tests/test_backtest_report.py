@@ -16,8 +16,8 @@ from test_backtest_engine import MOVING_AVERAGE_CROSS
 
 from backtest_benchmarks import buy_and_hold_values
 from backtest_report import MOST_POINTS, build_report, candles_hash, points_to_keep
+from backtest_run import Funding
 from backtest_warnings import SENTENCES, warning
-from backtesting import Funding
 from domain import DAY_MS, HOUR_MS, Interval
 from paper_execution import ExecutionRules
 from performance import drawdown_series

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from llm_inputs import LlmDesk, account_info, database_at, market, portfolio, position
 from test_backtest_candles import resolved_run
 
+from backtest_run import BacktestResult
 from backtest_worker import run_engine
-from backtesting import BacktestResult
 from blind_prompts import SHOWN_START_MS, Blinding, BlindTrader, price_factor
 from clock import ManualClock
 from domain import (

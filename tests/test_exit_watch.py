@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from market_source import SettableSource
 
-from backtesting import BacktestConfig, BacktestEngine
+from backtest_run import BacktestConfig
+from backtesting import BacktestEngine
 from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator
 from database import Database

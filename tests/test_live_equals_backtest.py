@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from real_klines import real_series
 
-from backtesting import BacktestConfig, BacktestEngine
+from backtest_run import BacktestConfig
+from backtesting import BacktestEngine
 from binance_fetcher import BinanceDataFetcher
 from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator

@@ -14,7 +14,8 @@ import pytest
 from real_klines import real_series
 
 from backtest_report import build_report
-from backtesting import BacktestConfig, BacktestEngine
+from backtest_run import BacktestConfig
+from backtesting import BacktestEngine
 from domain import Interval
 from paper_execution import ExecutionRules
 from strategies import make_trader

@@ -12,7 +12,8 @@ import pytest
 from backtest_inputs import FREE, START_MS, bars, real_run, run
 from real_klines import real_series
 
-from backtesting import BacktestConfig, BacktestEngine
+from backtest_run import BacktestConfig
+from backtesting import BacktestEngine
 from domain import (
     BoolArray,
     Decisions,
