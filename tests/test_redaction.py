@@ -53,7 +53,7 @@ def test_a_known_key_is_cut_wherever_it_stands(written):
         "gsk_abcdefghijklmnop1234",
         "xai-abcdefghijklmnop1234",
         "AIzaSyA-abcdefghijklmnopqrstu",
-        "act_xNk8UkiQK450CFEE2aC3ZUkCEYIv1a2JI6u9dt0Dj30",
+        "act_abcdefghijklmnopQK450CFEE2aC3ZUkCEYIv1a2JI6",
         "Authorization: Bearer abcdef123456",
         "'authorization': 'Bearer abcdef123456'",
         'api_key="abcdef123456"',
