@@ -23,7 +23,9 @@ COLOURS = 256
 HEIGHTS = {1440: 1000, 768: 1024, 390: 844}
 THEMES = ("light", "dark")
 LANGUAGE_TAGS = {"en": "en-US", "zh": "zh-CN"}
-IN_CHINESE = ("dashboard", "charts", "coins", "backtest-result")
+IN_CHINESE = (
+    "dashboard", "charts", "model", "models", "coins", "pool", "backtest", "backtest-result", "data",
+)  # fmt: skip
 TITLES = {
     "dashboard": "Dashboard",
     "charts": "Charts",
