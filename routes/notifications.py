@@ -46,7 +46,7 @@ class NotificationsAnswer(BaseModel):
     all_events: list[Event]
 
 
-class TestAnswer(BaseModel):
+class DeliveryAnswer(BaseModel):
     """Whether a message has arrived; if not, why."""
 
     ok: bool
@@ -70,7 +70,7 @@ def change_notifications(body: NotificationChanges) -> Response:
     return _answer()
 
 
-@blueprint.post("/test", responses={200: TestAnswer})
+@blueprint.post("/test", responses={200: DeliveryAnswer})
 def send_test(body: Empty) -> Response:
     """Send a message now; 409 where no address is set."""
     app = services()

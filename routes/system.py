@@ -99,7 +99,7 @@ class LiveStream(BaseModel):
     dropped: int = Field(description="Rows that were no sound price or candle")
 
 
-class ReasonAnswer(BaseModel):
+class HealthReason(BaseModel):
     """Something that is wrong."""
 
     code: Literal[
@@ -121,7 +121,7 @@ class Health(BaseModel):
     """What a monitor and the pages' status bar need to know."""
 
     status: Status = Field(description="unable, with 503, where trading cannot go on")
-    reasons: list[ReasonAnswer] = Field(description="Why it is not ok, the worst first")
+    reasons: list[HealthReason] = Field(description="Why it is not ok, the worst first")
     market: str = Field(description="live or demo")
     now: str = Field(description="The market's time")
     version: str
