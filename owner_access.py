@@ -102,13 +102,9 @@ class OwnerAccess:
             access.end_all_sign_ins(connection)
             done = Action.ADD if before is None else Action.CHANGE
             record(
-                connection,
-                by,
-                done,
-                Audited.PASSWORD,
-                before={"password": before},
-                after={"password": hashed},
-            )  # fmt: skip - both are masked
+                connection, by, done, Audited.PASSWORD,
+                before={"password": before}, after={"password": hashed},
+            )  # fmt: skip
         log.warning("the password has been set by %s", by)
 
     def remove_password(self, by: Actor) -> None:
