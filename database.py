@@ -199,17 +199,15 @@ class Database:
         an applied migration's text has changed or one fails, DataError when it cannot be backed
         up; the file is then as it was.
         """
-        missing = self._missing()
-        if not missing:
-            return []
-        if self.has_tables():
-            self.backup(self.path.with_suffix(f".before-{missing[0].number:04d}.db"))
-        return self.apply_missing()
+        return self.apply_missing(copied_before=True) if self._missing() else []
 
-    def apply_missing(self) -> list[Migration]:
-        """`upgrade` without a copy: of a file that is one itself. Raises MigrationError."""
+    def apply_missing(self, copied_before: bool = False) -> list[Migration]:
+        """`upgrade` without a copy unless asked: of a file that is one itself.
+
+        Raises MigrationError.
+        """
         try:
-            return self._apply_missing()
+            return self._apply_missing(copied_before)
         except (sqlite3.Error, DatabaseUnavailable) as error:
             raise MigrationError(f"{self.path} could not be upgraded: {error}") from error
 
@@ -312,18 +310,28 @@ class Database:
     def _missing(self) -> list[Migration]:
         return [row.migration for row in self.status() if row.applied_at is None]
 
-    def _apply_missing(self) -> list[Migration]:
+    def _apply_missing(self, copied_before: bool) -> list[Migration]:
         connection = self.connection
         connection.execute("PRAGMA foreign_keys = OFF")  # tables may have to be made anew
         try:
             with self.transaction():
-                connection.execute(SCHEMA_MIGRATIONS)
                 missing = self._missing()  # another process may have applied them meanwhile
+                if copied_before and missing and self.has_tables():
+                    self._copy_as_it_was(missing[0].number)
+                connection.execute(SCHEMA_MIGRATIONS)
                 for migration in missing:
                     self._apply(connection, migration)
             return missing
         finally:
             connection.execute("PRAGMA foreign_keys = ON")
+
+    def _copy_as_it_was(self, number: int) -> None:
+        """A backup from within a transaction: by a connection of its own, which sees what was."""
+        before = Database(self.path, self.clock, self._migrations)
+        try:
+            before.backup(self.path.with_suffix(f".before-{number:04d}.db"))
+        finally:
+            before.close()
 
     def _apply(self, connection: sqlite3.Connection, migration: Migration) -> None:
         connection.set_authorizer(_refuse_transactions)

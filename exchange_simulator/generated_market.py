@@ -1,8 +1,8 @@
 """A market made from a seed: any time since a coin's listing, any interval, always the same.
 
 Every bar is the aggregate of its 1-minute bars. Days of minutes are drawn when they are asked
-for and kept while they are in use; their hours, much smaller, are kept longer, and all bars of
-an hour and more are built of those. A delisted pair is seen for ever as in its last moment.
+for and kept while they are in use; hours, much smaller, are drawn by the month and kept longer,
+and all bars of an hour and more are built of those. A delisted pair is seen for ever as in its last moment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from exchange_simulator.market import Listing, RollingDay, summarise_day
 from exchange_simulator.price_process import PriceProcess
 
 MINUTE_DAYS_KEPT = 512  # 104 kB each: two days of every coin and room for charts
-HOUR_DAYS_KEPT = 32_768  # 2 kB each
+DAYS_OF_HOURS = 32  # drawn at once
+HOURS_KEPT = 1024  # 55 kB each: 90 years of hours
 
 
 class GeneratedMarket:
@@ -34,7 +35,7 @@ class GeneratedMarket:
         self._coins = {coin.listing.symbol: coin for coin in chosen}
         self._process = PriceProcess(seed)
         self._minute_day = lru_cache(maxsize=MINUTE_DAYS_KEPT)(self._draw_minute_day)
-        self._hour_day = lru_cache(maxsize=HOUR_DAYS_KEPT)(self._draw_hour_day)
+        self._hour_days = lru_cache(maxsize=HOURS_KEPT)(self._draw_hour_days)
 
     def listings(self, now_ms: int) -> Mapping[str, Listing]:
         """The pairs that have been listed by `now_ms`, by symbol."""
@@ -99,44 +100,48 @@ class GeneratedMarket:
 
     def _minutes_seen(self, coin: Coin, start_ms: int, end_ms: int, now_ms: int) -> Bars:
         """1-minute bars with start_ms ≤ open_time < end_ms, the one around `now_ms` as it forms."""
-        minutes = self._grains(self._minute_day, MINUTE_MS, coin, start_ms, min(end_ms, now_ms + 1))
+        end_ms = min(end_ms, now_ms + 1)
+        minutes = _put_together(self._minute_day, 1, MINUTE_MS, coin, start_ms, end_ms)
         return seen_at(minutes, now_ms, MINUTE_MS)
 
     def _hours(self, coin: Coin, start_ms: int, end_ms: int) -> Bars:
-        return self._grains(self._hour_day, HOUR_MS, coin, start_ms, end_ms)
-
-    def _grains(
-        self,
-        day_columns: Callable[[Coin, int], Columns],
-        length_ms: int,
-        coin: Coin,
-        start_ms: int,
-        end_ms: int,
-    ) -> Bars:
-        """Bars of `length_ms`, out of whole days, with start_ms ≤ open_time < end_ms."""
-        start_ms = max(start_ms, coin.listing.listed_ms)
-        if start_ms >= end_ms:
-            return Bars.empty()
-        first_day, last_day = start_ms // DAY_MS, (end_ms - 1) // DAY_MS
-        days = [day_columns(coin, day) for day in range(first_day, last_day + 1)]
-        columns = days[0] if len(days) == 1 else np.concatenate(days, axis=1)
-        opens: TimeArray = np.arange(
-            first_day * DAY_MS, (last_day + 1) * DAY_MS, length_ms, dtype=np.int64
-        )
-        return Bars(opens, columns).between(start_ms, end_ms)
+        return _put_together(self._hour_days, DAYS_OF_HOURS, HOUR_MS, coin, start_ms, end_ms)
 
     def _draw_minute_day(self, coin: Coin, day: int) -> Columns:
         columns = self._process.minutes(coin, day)
         columns.setflags(write=False)
         return columns
 
-    def _draw_hour_day(self, coin: Coin, day: int) -> Columns:
-        minutes = self._process.minutes(coin, day)
-        minute_opens = np.arange(0, DAY_MS, MINUTE_MS, dtype=np.int64)
-        hour_opens = np.arange(0, DAY_MS, HOUR_MS, dtype=np.int64)
+    def _draw_hour_days(self, coin: Coin, stretch: int) -> Columns:
+        minutes = self._process.minutes(coin, stretch * DAYS_OF_HOURS, DAYS_OF_HOURS)
+        length_ms = DAYS_OF_HOURS * DAY_MS
+        minute_opens = np.arange(0, length_ms, MINUTE_MS, dtype=np.int64)
+        hour_opens = np.arange(0, length_ms, HOUR_MS, dtype=np.int64)
         columns = aggregate(Bars(minute_opens, minutes), hour_opens).columns
         columns.setflags(write=False)
         return columns
+
+
+def _put_together(
+    stretch_columns: Callable[[Coin, int], Columns],
+    stretch_days: int,
+    length_ms: int,
+    coin: Coin,
+    start_ms: int,
+    end_ms: int,
+) -> Bars:
+    """Bars of `length_ms` with start_ms ≤ open_time < end_ms, out of whole stretches of days."""
+    start_ms = max(start_ms, coin.listing.listed_ms)
+    if start_ms >= end_ms:
+        return Bars.empty()
+    stretch_ms = stretch_days * DAY_MS
+    first, last = start_ms // stretch_ms, (end_ms - 1) // stretch_ms
+    stretches = [stretch_columns(coin, stretch) for stretch in range(first, last + 1)]
+    columns = stretches[0] if len(stretches) == 1 else np.concatenate(stretches, axis=1)
+    opens: TimeArray = np.arange(
+        first * stretch_ms, (last + 1) * stretch_ms, length_ms, dtype=np.int64
+    )
+    return Bars(opens, columns).between(start_ms, end_ms)
 
 
 def _last_seen(coin: Coin, now_ms: int) -> int:

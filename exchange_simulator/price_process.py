@@ -9,6 +9,7 @@ before, and prices never drift away over the decades.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -95,23 +96,31 @@ class PriceProcess:
         self._common_noise = lru_cache(maxsize=512)(self._draw_common_noise)
         self._coin_block = lru_cache(maxsize=512)(self._draw_coin_block)
 
-    def minutes(self, coin: Coin, day: int) -> Columns:
-        """The 1440 minutes of a day (counted from the epoch), as columns of shape (9, 1440)."""
-        random = self._random(Stream.OWN_DAY, coin.key, day)
-        common, own = self._common_noise(day), _draw_noise(random)
-        block, index = self._coin_block(coin, day // BLOCK_DAYS), day % BLOCK_DAYS
-        common_scale = float(block.common_volatility[index])
-        own_scale = float(block.own_volatility[index])
-        path = _bridge(
-            float(block.midnights[index]),
-            float(block.midnights[index + 1]),
-            common_scale * common.increments + own_scale * own.increments,
-        )
+    def minutes(self, coin: Coin, first_day: int, count: int = 1) -> Columns:
+        """The minutes of `count` days from `first_day` (counted from the epoch): (9, 1440 · count).
+
+        Many days at once take half the time of each by itself, and are the same.
+        """
+        days = range(first_day, first_day + count)
+        randoms = [self._random(Stream.OWN_DAY, coin.key, day) for day in days]
+        common = _stacked([self._common_noise(day) for day in days])
+        own = _stacked([_draw_noise(random) for random in randoms])
+        start, end, common_scale, own_scale = self._days_of(coin, days)
+        path = _bridges(start, end, common_scale * common.increments + own_scale * own.increments)
         volatility = np.hypot(common_scale * common.activity, own_scale * own.activity)
-        columns = np.empty((COLUMN_COUNT, MINUTES), dtype=np.int64)
-        _fill_prices(columns, coin, path, volatility / np.sqrt(MINUTES), random)
-        _fill_activity(columns, coin, common.activity * own.activity, random)
-        return columns
+        columns = np.empty((COLUMN_COUNT, count, MINUTES), dtype=np.int64)
+        _fill_prices(columns, coin, path, volatility / np.sqrt(MINUTES), randoms)
+        _fill_activity(columns, coin, common.activity * own.activity, randoms)
+        return columns.reshape(COLUMN_COUNT, count * MINUTES)
+
+    def _days_of(self, coin: Coin, days: range) -> FloatArray:
+        """The midnights around each day, and its two volatilities: shape (4, days, 1)."""
+        found = []
+        for day in days:
+            block, index = self._coin_block(coin, day // BLOCK_DAYS), day % BLOCK_DAYS
+            around = block.midnights[index], block.midnights[index + 1]
+            found.append((*around, block.common_volatility[index], block.own_volatility[index]))
+        return np.array(found).T[:, :, np.newaxis]
 
     def _random(self, stream: Stream, *keys: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, int(stream), *keys))
@@ -133,7 +142,8 @@ class PriceProcess:
         random = self._random(Stream.OWN_BLOCK, coin.key, block)
         own_volatility = coin.own_volatility * _clusters(random)
         returns = coin.beta * common.returns + own_volatility * random.standard_normal(BLOCK_DAYS)
-        midnights = _bridge(self._anchor(coin, block), self._anchor(coin, block + 1), returns)
+        start, end = (np.array([[self._anchor(coin, at)]]) for at in (block, block + 1))
+        (midnights,) = _bridges(start, end, returns[np.newaxis])
         return CoinBlock(midnights, coin.beta * common.volatility, own_volatility)
 
     def _anchor(self, coin: Coin, block: int) -> float:
@@ -160,15 +170,22 @@ def _draw_noise(random: np.random.Generator) -> Noise:
     return Noise(by_minute * (trend + steps), by_minute)
 
 
-def _bridge(start: float, end: float, increments: FloatArray) -> FloatArray:
-    """The path of `increments` from `start`, bent so that it ends at `end`: shape (n + 1,)."""
-    count = len(increments)
-    path = np.empty(count + 1)
-    path[0] = start
-    np.cumsum(increments, out=path[1:])
-    path[1:] += start
-    path[1:] += (end - path[-1]) * np.arange(1, count + 1) / count
-    path[-1] = end  # to the last bit: the next stretch starts there
+def _stacked(days: Sequence[Noise]) -> Noise:
+    """The noise of several days: shape (days, 1440) each."""
+    return Noise(
+        np.stack([day.increments for day in days]), np.stack([day.activity for day in days])
+    )
+
+
+def _bridges(start: FloatArray, end: FloatArray, increments: FloatArray) -> FloatArray:
+    """Paths of `increments` (k, n) from `start` (k, 1), bent to end at `end`: shape (k, n + 1)."""
+    paths, count = increments.shape
+    path = np.empty((paths, count + 1))
+    path[:, :1] = start
+    np.cumsum(increments, axis=1, out=path[:, 1:])
+    path[:, 1:] += start
+    path[:, 1:] += (end - path[:, -1:]) * np.arange(1, count + 1) / count
+    path[:, -1:] = end  # to the last bit: the next stretch starts there
     return path
 
 
@@ -177,38 +194,40 @@ def _fill_prices(
     coin: Coin,
     path: FloatArray,
     volatility: FloatArray,
-    random: np.random.Generator,
+    randoms: Sequence[np.random.Generator],
 ) -> None:
     """Opens and closes on the path; extremes as a Brownian bridge between them would reach them.
 
     The maximum of a Brownian bridge from a to b with standard deviation s is distributed as
     (a + b + √((b − a)² − 2 s² ln U)) / 2 with U uniform on (0, 1).
     """
-    start, end = path[:-1], path[1:]
+    start, end = path[:, :-1], path[:, 1:]
     rise_squared = (end - start) ** 2
-    spread = 2 * volatility**2 * random.standard_exponential((2, MINUTES))
+    drawn = np.stack([random.standard_exponential((2, MINUTES)) for random in randoms], axis=1)
+    spread = 2 * volatility**2 * drawn
     reach = (np.sqrt(rise_squared + spread) - np.abs(end - start)) / 2
     typical_ticks = coin.typical_price * 10**coin.listing.price_decimals
     ticks = np.maximum(np.rint(typical_ticks * np.exp(path)), 1)
-    columns[OPEN], columns[CLOSE] = ticks[:-1], ticks[1:]
-    top = np.maximum(ticks[:-1], ticks[1:])
-    bottom = np.minimum(ticks[:-1], ticks[1:])
+    columns[OPEN], columns[CLOSE] = ticks[:, :-1], ticks[:, 1:]
+    top = np.maximum(ticks[:, :-1], ticks[:, 1:])
+    bottom = np.minimum(ticks[:, :-1], ticks[:, 1:])
     columns[HIGH] = np.maximum(np.rint(top * np.exp(reach[0])), top)
     columns[LOW] = np.maximum(np.rint(bottom * np.exp(-reach[1])), 1)
 
 
 def _fill_activity(
-    columns: Columns, coin: Coin, factor: FloatArray, random: np.random.Generator
+    columns: Columns, coin: Coin, factor: FloatArray, randoms: Sequence[np.random.Generator]
 ) -> None:
     """Volumes that grow with the hour's activity and with the minute's range."""
     listing = coin.listing
     span = (columns[HIGH] - columns[LOW]) / columns[LOW]
-    lively = 0.4 + 0.6 * span / max(float(span.mean()), 1e-9)
-    chance = np.exp(0.5 * random.standard_normal(MINUTES) - 0.125)
+    lively = 0.4 + 0.6 * span / np.maximum(span.mean(axis=1, keepdims=True), 1e-9)
+    normal = np.stack([random.standard_normal(MINUTES) for random in randoms])
+    chance = np.exp(0.5 * normal - 0.125)
     notional = coin.daily_turnover / MINUTES * factor * lively * chance
     price = columns[OPEN : CLOSE + 1].mean(axis=0) / 10**listing.price_decimals
     lots = np.maximum(np.rint(notional / price * 10**listing.quantity_decimals), 1)
-    taker_lots = np.rint(lots * random.uniform(0.4, 0.6, MINUTES))
+    taker_lots = np.rint(lots * np.stack([r.uniform(0.4, 0.6, MINUTES) for r in randoms]))
     quote_units = price / 10**listing.quantity_decimals * 10**QUOTE_DECIMALS
     columns[VOLUME], columns[TAKER_VOLUME] = lots, taker_lots
     columns[QUOTE_VOLUME] = np.rint(lots * quote_units)

@@ -64,10 +64,10 @@ def webhook() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             taken.paths.append(self.path)
+            taken.messages.append(json.loads(body))
             self.send_response(taken.statuses.pop(0) if taken.statuses else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            taken.messages.append(json.loads(body))
 
         def log_message(self, *args: object) -> None:
             pass
