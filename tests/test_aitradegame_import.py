@@ -912,20 +912,26 @@ def test_the_command_reports_and_never_says_a_key(old: Path, offline_app: Flask)
 
 # ----------------------------------------------------------------------------------------- speed
 
+#: Trading as the old app did, in floats, is the measure of the machine: about four times as long
+#: it takes to move in with exact books, 8 s on a slow machine.
+MOST_TIMES_MAKING = 8
 
-def test_50_000_trades_move_in_within_10_seconds(
+
+def test_50_000_trades_move_in_within_a_few_times_what_making_them_took(
     tmp_path: Path, database: Database, capsys: pytest.CaptureFixture[str]
 ):
+    start = time.process_time()
     path = make_traded_file(tmp_path / "old.db", trades=50_000)
+    making = time.process_time() - start
     before = folder_content(tmp_path)
-    wall, processor = time.perf_counter(), time.process_time()
+    start = time.process_time()
     report = take(path, database)
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    taking = time.process_time() - start
     with capsys.disabled():
-        sys.stdout.write(f"50,000 trades: {wall:.1f} s, {processor:.1f} s of processor time\n")
+        sys.stdout.write(f"50,000 trades: {taking:.1f} s; made in {making:.1f} s\n")
     assert report.tables["trades"].taken == 50_000
     assert report.tables["conversations"].taken == 50_000
-    assert processor < 10
+    assert taking < MOST_TIMES_MAKING * making
     assert folder_content(tmp_path) == before
     assert_books_balance(database)
 

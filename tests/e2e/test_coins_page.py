@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 HOSTILE_NAME = "<img src=x onerror=alert(1)>"
 COINS_SHOWN = 500
 GROUPS_SHOWN = 50
-MOST_SCRIPT_MS = 500
+MOST_TIMES_BARE = 8  # what the browser takes for a table of as many rows without our style
 
 
 @pytest.fixture
@@ -444,13 +444,15 @@ def test_five_hundred_coins_and_fifty_groups_stay_usable(coins_page: Page):
     for path, (node, count) in shown.items():
         show(coins_page, path)
         expect(coins_page.get_by_test_id(node).nth(count - 1)).to_be_attached()
-        assert coins_page.evaluate("longTasksMs") < MOST_SCRIPT_MS, path
+        spent = coins_page.evaluate("longTasksMs")
+        assert spent < MOST_TIMES_BARE * coins_page.evaluate(TIME_A_BARE_TABLE, COINS_SHOWN), path
 
     for before, after in [("cards", "table"), ("table", "cards")]:
         show(coins_page, f"/coins?view={before}")
         node, count = shown[f"/coins?view={before}"]
         expect(coins_page.get_by_test_id(node).nth(count - 1)).to_be_attached()
-        assert coins_page.evaluate(TIME_THE_CLICK, f"view-{after}") < MOST_SCRIPT_MS, after
+        most = MOST_TIMES_BARE * coins_page.evaluate(TIME_A_BARE_TABLE, COINS_SHOWN)
+        assert coins_page.evaluate(TIME_THE_CLICK, f"view-{after}") < most, after
         node, count = shown[f"/coins?view={after}"]
         assert coins_page.get_by_test_id(node).count() >= count
 
@@ -462,6 +464,24 @@ new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) window.longTasksMs += duration;
 }).observe({ type: 'longtask', buffered: true });
 """
+
+#: How long the browser itself takes here for so many rows of 4 cells without any style, in ms,
+#: the middle one of three: the measure of this machine, now, that the page is held to.
+TIME_A_BARE_TABLE = """(rows) => {
+  const host = document.createElement('div');
+  document.body.append(host);
+  const root = host.attachShadow({ mode: 'open' });
+  const cells = '<td><span>A cell</span> <a href="#">with</a> <button>words</button></td>'.repeat(4);
+  const times = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    const start = performance.now();
+    root.innerHTML = `<table>${`<tr>${cells}</tr>`.repeat(rows)}</table>`;
+    host.getBoundingClientRect();
+    times.push(performance.now() - start);
+  }
+  host.remove();
+  return times.sort((one, other) => one - other)[1];
+}"""
 
 #: How long the script of a click runs, in ms: what it shows stands in the document after it.
 TIME_THE_CLICK = """(testId) => {
