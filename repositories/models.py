@@ -67,10 +67,13 @@ def list_models(
 ) -> list[TradingModel]:
     """Models in the order of their making, replicas after their first one."""
     condition = "1" if include_archived else "archived_at IS NULL"
-    rows = connection.execute(
-        f"{_MODELS} WHERE {condition} ORDER BY coalesce(replica_of, id), replica_number"
-    )
-    return [_model(row) for row in rows]
+    rows = connection.execute(f"{_MODELS} WHERE {condition}")
+    # Put in order here: SQLite would write long parameters out once more to sort by their side.
+    return sorted((_model(row) for row in rows), key=_family)
+
+
+def _family(model: TradingModel) -> tuple[int, int]:
+    return model.replica_of or model.id, model.replica_number
 
 
 def get(connection: sqlite3.Connection, model_id: int) -> TradingModel:

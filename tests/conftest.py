@@ -8,6 +8,7 @@ import real_klines as candles
 from addresses import NOWHERE, sources_at
 from argon2 import PasswordHasher
 from flask import Flask
+from new_database import lay_down
 from page_client import PageClient
 from scripted_venue import ScriptedVenue
 
@@ -85,6 +86,7 @@ def app(app_config: Config, simulator: SimulatorServer) -> Iterator[Flask]:
 def running(app: Flask) -> Iterator[Flask]:
     """`app` with its database made, and its workers ended afterwards."""
     services: Services = app.extensions[EXTENSION]
+    lay_down(services.database.path)
     services.database.upgrade()
     yield app
     services.loop.stop()

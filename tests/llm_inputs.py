@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from new_database import new_database
 
 from ai_trader import EnhancedAITrader, make_ai_trader
 from api_address import AddressRule
@@ -91,9 +92,7 @@ def account_info(**more: Any) -> AccountInfo:
 
 
 def database_at(path: Any) -> Database:
-    database = Database(path, ManualClock(NOW_MS))
-    database.upgrade()
-    return database
+    return new_database(path, ManualClock(NOW_MS))
 
 
 class LlmDesk:

@@ -30,6 +30,7 @@ from aitradegame_file import (
 )
 from conftest import running
 from flask import Flask
+from new_database import new_database
 
 import ledger
 from aitradegame_import import import_file
@@ -55,8 +56,7 @@ SIX = {"BTC", "ETH", "SOL", "BNB", "XRP", "DOGE"}
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "here" / "trading.db", ManualClock(NOW_MS))
-    database.upgrade()
+    database = new_database(tmp_path / "here" / "trading.db", ManualClock(NOW_MS))
     yield database
     database.close()
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from new_database import new_database
 from page_client import page_session
 from test_server import serving
 
@@ -46,8 +47,7 @@ BEGIN INSERT INTO ends VALUES (NEW.id, NEW.status); END
 
 def prepared(folder: Path) -> Database:
     """A database with candles of one coin, which notes every end of a run."""
-    database = Database(folder / "trading.db", SystemClock())
-    database.upgrade()
+    database = new_database(folder / "trading.db", SystemClock())
     coin = coins.get(database.connection, "BTC")
     (series,) = generated_history(1, BARS).values()
     series = replace(series, source="binance")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from killing import victims
+from new_database import new_database
 
 from access_tokens import Scope
 from audit_log import COMMAND_LINE
@@ -33,8 +34,7 @@ HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", ManualClock(NOW_MS))
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", ManualClock(NOW_MS))
     yield database
     database.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from new_database import new_database
 
 from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator
@@ -142,8 +143,7 @@ def second(clock: ManualClock) -> Venue:
 
 @pytest.fixture
 def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     yield database
     database.close()
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from new_database import new_database
 from redis import Redis
 from redis_server import RedisServer
 
@@ -30,8 +31,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     yield database
     database.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from market_source import SettableSource
+from new_database import new_database
 
 from backtest_run import BacktestConfig
 from backtesting import BacktestEngine
@@ -96,8 +97,7 @@ def world(tmp_path: Path) -> Iterator[Watched]:
     clock = ManualClock(START_MS)
     source = SettableSource(clock)
     source.quotes = {"BTCUSDT": Decimal(100), "ETHUSDT": Decimal(10)}
-    database = Database(tmp_path / "exits.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "exits.db", clock)
     aggregator = MultiSourceDataAggregator(
         database, {"binance": source}, {"price": ["binance"], "klines": ["binance"]}, clock,
         wall_clock=clock,

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 from moto.server import ThreadedMotoServer
+from new_database import new_database
 
 from clock import ManualClock
 from database import Database
@@ -32,8 +33,7 @@ AFTER_ALL = NOW_MS + 400 * DAY_MS
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", ManualClock(NOW_MS))
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", ManualClock(NOW_MS))
     yield database
     database.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 from market_source import SettableSource
+from new_database import new_database
 
 from binance_fetcher import BinanceDataFetcher
 from clock import ManualClock
@@ -54,8 +55,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     yield database
     database.close()
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from new_database import new_database
 
 from clock import ManualClock
 from database import Database
@@ -26,8 +27,7 @@ SOURCE = "binance"
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", ManualClock(START_MS))
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", ManualClock(START_MS))
     yield database
     database.close()
 

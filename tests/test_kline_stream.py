@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from new_database import new_database
 
 import kline_stream
 from clock import SystemClock
@@ -94,8 +95,7 @@ class Streams:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", SystemClock())
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", SystemClock())
     yield database
     database.close()
 

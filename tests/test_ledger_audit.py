@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from new_database import new_database
 
 import ledger
 from clock import ManualClock
@@ -39,8 +40,7 @@ FILLS = (
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", ManualClock(NOW_MS))
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", ManualClock(NOW_MS))
     yield database
     database.close()
 

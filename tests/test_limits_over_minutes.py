@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from new_database import new_database
 
 from binance_fetcher import BinanceDataFetcher, weight_limiter
 from clock import ManualClock
@@ -101,8 +102,7 @@ def exchange(clock: SharedClock) -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def database(tmp_path: Path, clock: SharedClock) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     yield database
     database.close()
 

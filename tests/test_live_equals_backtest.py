@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from new_database import new_database
 from real_klines import real_series
 
 from backtest_run import BacktestConfig
@@ -88,8 +89,7 @@ def world(exchange: SimulatorServer, tmp_path: Path) -> Iterator[PaperWorld]:
     clock = exchange.clock
     assert isinstance(clock, ManualClock)
     clock.set(START_MS)
-    database = Database(tmp_path / "paper.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "paper.db", clock)
     fetcher = BinanceDataFetcher(base_url=exchange.url, clock=clock)
     # Ages are told by the market's clock too: a price is fresh as long as that stands still.
     aggregator = MultiSourceDataAggregator(

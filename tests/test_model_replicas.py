@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from new_database import new_database
 
 from audit_log import THE_APP
 from clock import ManualClock
@@ -23,8 +24,7 @@ MODEL = TradingModel("One", "buy_and_hold", Decimal(5_000), Interval.H1, 60, "ba
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", ManualClock(NOW_MS))
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", ManualClock(NOW_MS))
     yield database
     database.close()
 

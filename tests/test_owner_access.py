@@ -12,6 +12,7 @@ import pytest
 from argon2 import PasswordHasher, Type
 from flask import Flask
 from flask.testing import FlaskClient
+from new_database import new_database
 from test_cli import run
 
 import passwords
@@ -20,7 +21,6 @@ from app import create_app
 from audit_log import COMMAND_LINE, THIS_COMPUTER
 from clock import ManualClock, SteadyClock
 from config import Config
-from database import Database
 from domain import DAY_MS, MINUTE_MS
 from errors import Forbidden, InvalidInput, NotFound, TooManyRequests, Unauthorized
 from owner_access import HASHED_AT_ONCE, OwnerAccess
@@ -57,8 +57,7 @@ def told() -> list[str]:
 
 @pytest.fixture
 def access(tmp_path: Path, clock: ManualClock, told: list[str]) -> Iterator[OwnerAccess]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     yield OwnerAccess(
         database,
         SecretBox("", tmp_path / "secret.key"),

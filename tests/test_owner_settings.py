@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from new_database import new_database
 
 from audit_log import THIS_COMPUTER
 from clock import ManualClock
@@ -17,8 +18,7 @@ from owner_settings import OwnerSettings, SettingsStore
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", ManualClock(0))
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", ManualClock(0))
     yield database
     database.close()
 

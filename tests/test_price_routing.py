@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from market_source import SettableSource
+from new_database import new_database
 
 from binance_fetcher import BinanceDataFetcher
 from clock import AcceleratedClock, ManualClock
@@ -37,8 +38,7 @@ def wall() -> ManualClock:
 
 @pytest.fixture
 def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     yield database
     database.close()
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from market_source import SettableSource
+from new_database import new_database
 
 import price_age
 from clock import SystemClock
 from data_aggregator import MultiSourceDataAggregator
-from database import Database
 from domain import Coin, Ticker
 from event_stream import EventStream
 from price_stream import PriceStream
@@ -32,8 +32,7 @@ def source() -> SettableSource:
 @pytest.fixture
 def make(tmp_path: Path, source: SettableSource) -> Iterator[Callable[..., PriceStream]]:
     """Makes streams, and stops them at the end."""
-    database = Database(tmp_path / "trading.db", SystemClock())
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", SystemClock())
     made: list[PriceStream] = []
 
     def make(

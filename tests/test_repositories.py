@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from new_database import new_database
 
 import ledger
 from clock import ManualClock
@@ -45,8 +46,7 @@ MODEL = TradingModel("Mine", "ma_cross", Decimal(10_000), Interval.H1, 60, "bala
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", ManualClock(NOW_MS))
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", ManualClock(NOW_MS))
     yield database
     database.close()
 

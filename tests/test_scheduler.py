@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from market_source import SettableSource
+from new_database import new_database
 
 from audit_log import THE_APP
 from clock import AcceleratedClock, ManualClock, SystemClock
@@ -122,8 +123,7 @@ def clock() -> AcceleratedClock:
 
 @pytest.fixture
 def database(tmp_path: Path, clock: AcceleratedClock) -> Iterator[Database]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     yield database
     database.close()
 

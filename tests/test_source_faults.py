@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import requests
+from new_database import new_database
 
 from binance_fetcher import BinanceDataFetcher, weight_limiter
 from clock import ManualClock
 from data_aggregator import MultiSourceDataAggregator
-from database import Database
 from domain import HOUR_MS, Interval
 from errors import SourceUnavailable
 from exchange_simulator.generated_market import GeneratedMarket
@@ -76,8 +76,7 @@ def wall() -> ManualClock:
 def aggregator(
     exchange: SimulatorServer, clock: ManualClock, wall: ManualClock, tmp_path: Path
 ) -> Iterator[MultiSourceDataAggregator]:
-    database = Database(tmp_path / "trading.db", clock)
-    database.upgrade()
+    database = new_database(tmp_path / "trading.db", clock)
     venues = {
         "binance": BinanceDataFetcher(
             base_url=exchange.url, clock=clock, limiter=weight_limiter(5400, wall)

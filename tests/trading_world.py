@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from market_source import FINEST, SettableSource
+from new_database import new_database
 
 from clock import ManualClock
 from cycle_booking import CycleReport
@@ -110,8 +111,7 @@ def opened_world(folder: Path) -> Iterator[World]:
     clock = ManualClock(START_MS)
     source = SettableSource(clock)
     source.quotes = {"BTCUSDT": Decimal(100), "ETHUSDT": Decimal(10)}
-    database = Database(folder / "desk.db", clock)
-    database.upgrade()
+    database = new_database(folder / "desk.db", clock)
     aggregator = MultiSourceDataAggregator(
         database, {"binance": source}, {"price": ["binance"], "klines": ["binance"]}, clock,
         wall_clock=clock,
