@@ -40,9 +40,14 @@ export function chartModels(view) {
     testId: 'chart-trades',
     exportButton: byId('export-trades'),
     fileName: 'trades',
-    empty: () => emptyState(chosen.size ? t('The chosen models have not traded this coin.') : t('Choose a model above to see its trades.')),
+    empty: noTrades,
   });
   const chosenModels = () => models.filter(({ id }) => chosen.has(id));
+
+  function noTrades() {
+    if (!models.length) return emptyState(t('There are no models yet: their trades appear here.'), element('a', { href: '/models' }, t('Add a model')));
+    return emptyState(chosen.size ? t('The chosen models have not traded this coin.') : t('Choose a model above to see its trades.'));
+  }
 
   /** @param {Model[]} all */
   function list(all) {
