@@ -71,7 +71,7 @@ requirements: $(VENV)/dev.stamp
 
 ## Find new texts for translation
 translations: $(VENV)/dev.stamp
-	$(BIN)/python -m babel.messages.frontend --quiet extract -F babel.cfg -k t --no-location --sort-output -o messages.pot .
+	$(BIN)/python -m babel.messages.frontend --quiet extract -F babel.cfg --no-default-keywords -k _ -k t --no-location --sort-output -o messages.pot .
 	$(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete -i messages.pot -d translations
 	rm messages.pot
 
