@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard translations/*/LC_MESSAGES/messages.po))
 
+# A process that may not keep its bytecode compiles every module anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo run test check audit bench soak faults fuzz screenshots vendor requirements translations clean
 
 ## The whole app on the simulated exchange: no keys, no network

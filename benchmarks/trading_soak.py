@@ -52,7 +52,7 @@ from trading_desk import TradingDesk
 START_MS = 1_717_200_000_000  # 2024-06-01T00:00:00Z
 #: The first cycles of all models read their histories at once, in some seconds of real time: less
 #: than one turn where time is not accelerated. The day that is measured begins after them.
-START_SECONDS = 20.0
+START_SECONDS = 40.0
 RULES: Sequence[tuple[str, dict[str, Any]]] = (
     ("ma_cross", {"fast": 5, "slow": 20, "allow_short": True}),
     ("rsi", {"length": 14, "oversold": 45, "overbought": 55}),
@@ -187,7 +187,10 @@ class Soak:
         ]
 
 
-def soak(folder: Path, *, model_count: int, coin_count: int, minutes: int, speed: float) -> Soak:
+def soak(
+    folder: Path, *, model_count: int, coin_count: int, minutes: int, speed: float,
+    start_seconds: float = START_SECONDS,
+) -> Soak:  # fmt: skip
     """Run `minutes` of the market at `speed` times real time."""
     clock = AcceleratedClock(START_MS, SystemClock().now_ms(), speed)
     database = Database(folder / "soak.db", clock)
@@ -207,7 +210,7 @@ def soak(folder: Path, *, model_count: int, coin_count: int, minutes: int, speed
     desk.snapshots.take(symbols, Interval.M1, 300)  # history, as after some days
     prices = PriceStream(aggregator, lambda: symbols, events, 0.2)
     loop = TradingLoop(database, desk, prices, clock)
-    first_turn = (clock.now_ms() + int(START_SECONDS * speed * 1000)) // MINUTE_MS + 1
+    first_turn = (clock.now_ms() + int(start_seconds * speed * 1000)) // MINUTE_MS + 1
     loop.start()
     _wait_until(clock, (first_turn + 1) * MINUTE_MS)
     memory = [resident_mb(os.getpid())]

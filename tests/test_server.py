@@ -157,7 +157,7 @@ def test_a_backtest_that_the_end_cuts_off_is_run_again(tmp_path: Path, exchange:
     run = {
         "trader": "random", "coins": ["BTC"], "interval": "1m",
         "params": {"enter_chance": 0.5, "close_chance": 0.5},
-        "start_date": "2024-01-01", "end_date": "2024-02-20",
+        "start_date": "2024-01-01", "end_date": "2024-01-20",
         "decide_every": 2,  # asked bar by bar, it takes long enough to be seen under way
     }  # fmt: skip
     with serving(tmp_path, **settings) as (process, address):

@@ -6,7 +6,7 @@ from benchmarks.trading_soak import soak
 
 
 def test_some_minutes_of_many_models_lose_and_double_nothing(tmp_path: Path):
-    result = soak(tmp_path, model_count=4, coin_count=12, minutes=3, speed=75.0)
+    result = soak(tmp_path, model_count=4, coin_count=12, minutes=3, speed=75.0, start_seconds=3.0)
     assert (result.lost, result.doubled, result.failed) == (0, 0, 0), result.lines()
     assert result.expected == 12
     assert result.trades > 0

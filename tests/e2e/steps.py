@@ -68,8 +68,10 @@ def expect_live(page: Page) -> None:
 
 
 def column(page: Page, test_id: str, heading: str) -> list[str]:
-    """The texts of a column, of all rows at one moment."""
+    """The texts of a column, of all rows at one moment; none where there is no table yet."""
     names = page.get_by_test_id(test_id).locator("thead th").all_inner_texts()
+    if not names:
+        return []
     index = [name.strip() for name in names].index(heading) + 1
     cells = page.get_by_test_id(f"{test_id}-row").locator(f"td:nth-child({index})")
     return [text.strip() for text in cells.all_inner_texts()]
