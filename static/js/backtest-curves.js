@@ -21,6 +21,11 @@ export function backtestCurves() {
     onHover: (time) => equity.showAt(time),
   });
   return {
+    /** @param {number} time milliseconds up to which the model may remember the prices */
+    shadeUntil(time) {
+      equity.shadeUntil(time);
+      drawdown.shadeUntil(time);
+    },
     /** @param {readonly AccountValue[]} values */
     show(values) {
       const points = (/** @type {(value: AccountValue) => number | null} */ pick) =>

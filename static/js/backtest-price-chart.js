@@ -14,8 +14,9 @@ const DAY_MS = 86_400_000;
  * @param {Record<string, any>} config of the run
  * @param {number} warmupBars shown before the start
  * @param {readonly NumberedTrip[]} trips
+ * @param {number} knownUntil milliseconds up to which the candles are shaded
  */
-export function backtestPriceChart(config, warmupBars, trips) {
+export function backtestPriceChart(config, warmupBars, trips, knownUntil) {
   const interval = config['interval'];
   const start = Date.parse(`${config['start_date']}T00:00:00Z`);
   const end = Date.parse(`${config['end_date']}T00:00:00Z`) + DAY_MS;
@@ -26,6 +27,7 @@ export function backtestPriceChart(config, warmupBars, trips) {
     chart: { label: t('Candles with entries and exits'), lastPrice: false, story },
   });
   view.chart.setIndicators(averagesOf(config));
+  view.chart.setShade(knownUntil);
 
   /**
    * Shows a coin, around a time if one is given, else the end of the run.

@@ -3,6 +3,7 @@
 import { ApiError, get, post, remove } from './api.js';
 import { showDrawdowns, showPerCoin, showRefusals } from './backtest-breakdown.js';
 import { backtestCurves } from './backtest-curves.js';
+import { showKnowledge } from './backtest-knowledge.js';
 import { showMetrics } from './backtest-metrics.js';
 import { showMonthlyReturns } from './backtest-monthly.js';
 import { backtestPriceChart, coinButtons } from './backtest-price-chart.js';
@@ -122,8 +123,11 @@ function showReport(run, name) {
   byId('search-run').hidden = run.config['trader'] !== 'scripted' && !report['decisions']?.length;
   replaceContent(byId('warnings'), ...report['warnings'].map((/** @type {import('./backtest-warnings.js').ReportWarning} */ warning) => element('li', { class: 'notice notice-warn' }, warningText(warning))));
   showMetrics(report['summary']);
-  backtestCurves().show(report['account_values']);
-  showTrades(run.config, report);
+  const knownUntil = showKnowledge(report['knowledge']) ?? -Infinity;
+  const curves = backtestCurves();
+  curves.show(report['account_values']);
+  curves.shadeUntil(knownUntil);
+  showTrades(run.config, report, knownUntil);
   showTables(run.config, report, name);
   document.addEventListener('displaychange', () => showTables(run.config, report, name));
 }
@@ -154,11 +158,12 @@ function showDistribution(trades) {
 /**
  * @param {Record<string, any>} config
  * @param {Record<string, any>} report
+ * @param {number} knownUntil milliseconds up to which the model may remember the prices
  */
-function showTrades(config, report) {
+function showTrades(config, report, knownUntil) {
   const trips = numbered(report['trades']);
   const warmups = Object.values(report['data']['coins'] ?? {}).map(({ warmup_bars: bars }) => bars);
-  const chart = backtestPriceChart(config, Math.max(0, ...warmups), trips);
+  const chart = backtestPriceChart(config, Math.max(0, ...warmups), trips, knownUntil);
   const markCoin = coinButtons(byId('price-coins'), config['coins'], showCoin);
   const table = tripTable();
   /** @type {NumberedTrip | null} */

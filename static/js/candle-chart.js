@@ -189,6 +189,11 @@ export class CandleChart {
     this.marks.setTrip(trip);
   }
 
+  /** @param {number} until milliseconds: bars that open before it lie in the shade */
+  setShade(until) {
+    this.marks.setShade(until);
+  }
+
   /**
    * Moves the view so that these times are in it, with room on both sides.
    *

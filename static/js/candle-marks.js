@@ -1,5 +1,5 @@
 /**
- * What stands on the candles: markers, lines at prices, and the line of a trip.
+ * What stands on the candles: markers, lines at prices, the line of a trip, and a shade behind them.
  *
  * @typedef {object} Marker
  * @property {string} id tells it from the others
@@ -25,6 +25,7 @@
  */
 
 import { createSeriesMarkers, LineSeries, LineStyle } from '../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs';
+import { CandleShade } from './candle-shade.js';
 import { seconds, tripOptions } from './candle-style.js';
 import { tokenColor } from './chart-theme.js';
 import { barIndexAt } from './klines.js';
@@ -40,6 +41,9 @@ const MARKER_DISTANCE = 11;
 export function candleMarks(chart, candles) {
   const drawing = createSeriesMarkers(candles, [], { zOrder: 'top' });
   const tripLine = chart.addSeries(LineSeries, tripOptions());
+  const shade = new CandleShade();
+  candles.attachPrimitive(shade);
+  let shadedUntil = -Infinity;
   /** @type {readonly Bar[]} */
   let bars = [];
   /** @type {readonly Marker[]} */
@@ -112,6 +116,16 @@ export function candleMarks(chart, candles) {
     tripLine.setData(points);
   }
 
+  /** @param {number} until milliseconds: bars that open before it lie in the shade */
+  function setShade(until) {
+    shadedUntil = until;
+    drawShade();
+  }
+
+  function drawShade() {
+    shade.cover(barIndexAt(bars, shadedUntil - 1) + 1);
+  }
+
   /** Where on the plot a marker stands, about. @param {Marker} marker @param {number} at the place of its bar */
   function pointOf({ position }, at) {
     const bar = bars[at];
@@ -125,14 +139,19 @@ export function candleMarks(chart, candles) {
     setMarkers,
     setLevels,
     setTrip,
+    setShade,
     /** @param {readonly Bar[]} wanted */
     draw(wanted) {
       bars = wanted;
       drawMarkers();
       drawTrip();
+      drawShade();
     },
     /** In the colours of now. The marks of bars are drawn anew with the bars. */
-    restyle: () => setLevels(levels),
+    restyle() {
+      setLevels(levels);
+      drawShade();
+    },
     /** Takes the times of its points off the time scale. */
     clear: () => tripLine.setData([]),
     /** The markers of a bar. @param {number} at its place @returns {readonly string[]} */

@@ -30,9 +30,11 @@
  * @typedef {object} LineChart
  * @property {(series: readonly Series[]) => void} update shows these series, without flicker
  * @property {(time: number | null) => void} showAt draws the crosshair at a time; for linked charts
+ * @property {(time: number) => void} shadeUntil a shade from the beginning to this time
  * @property {() => void} destroy
  */
 
+import { SHADE_OPACITY } from './candle-shade.js';
 import { chartFont, onDisplayChange, remPixels, seriesToken, tokenColor, tokenColorFaded } from './chart-theme.js';
 import { element, replaceContent, setText } from './element.js';
 import { formatMoney, formatMoneyShort, formatTime, NOTHING } from './format.js';
@@ -61,12 +63,16 @@ export function lineChart(container, options) {
   const hidden = new Set();
   /** @type {number | null} */
   let hoverTime = null;
+  let shadedUntil = -Infinity;
 
   const chart = new Chart(canvas, {
     type: 'line',
     data: { datasets: [] },
     options: chartOptions(options),
-    plugins: [{ id: 'crosshair', afterDatasetsDraw: (drawn) => drawCrosshair(drawn, hoverTime) }],
+    plugins: [
+      { id: 'shade', beforeDatasetsDraw: (drawn) => drawShade(drawn, shadedUntil) },
+      { id: 'crosshair', afterDatasetsDraw: (drawn) => drawCrosshair(drawn, hoverTime) },
+    ],
   });
 
   /** @param {number | null} time */
@@ -142,6 +148,10 @@ export function lineChart(container, options) {
   return {
     update,
     showAt,
+    shadeUntil(time) {
+      shadedUntil = time;
+      chart.draw();
+    },
     destroy() {
       forget();
       chart.destroy();
@@ -298,6 +308,20 @@ function fitTimeAxis(chart, shown) {
   x.max = lasts.length ? Math.max(...lasts) : undefined;
   x.ticks.callback = (/** @type {number} */ _value, /** @type {number} */ index, /** @type {any[]} */ ticks) =>
     ticks[index].label;
+}
+
+/**
+ * @param {import('chart.js').Chart<any, any, any>} chart
+ * @param {number} until milliseconds
+ */
+function drawShade({ ctx, chartArea, scales }, until) {
+  const x = scales['x'];
+  if (!x || until <= x.min) return;
+  const right = Math.min(x.getPixelForValue(until), chartArea.right);
+  ctx.save();
+  ctx.fillStyle = tokenColorFaded('--amber', SHADE_OPACITY);
+  ctx.fillRect(chartArea.left, chartArea.top, right - chartArea.left, chartArea.bottom - chartArea.top);
+  ctx.restore();
 }
 
 /**
