@@ -51,10 +51,10 @@ function partsTable() {
     testId: 'knowledge',
     empty: () => element('span'),
     columns: [
-      { key: 'name', label: t('Part'), show: ({ name }) => name },
+      { key: 'name', label: t('Part'), value: ({ name }) => name },
       figure('bars', t('Bars'), ({ bars }) => formatNumber(bars)),
       figure('from', t('From'), ({ start }) => formatTime(start, 'day')),
-      figure('to', t('To'), ({ end }) => formatTime(end, 'day')),
+      figure('to', t('To'), ({ end }) => formatTime(Date.parse(end) - 1, 'day')), // it ends before midnight
       figure('return', t('Return'), (part) => formatPercent(part.return_percentage), (part) => directionClass(part.return_percentage)),
       figure('drawdown', t('Maximum drawdown'), (part) => formatPercent(part.max_drawdown, false)),
       figure('sharpe', t('Sharpe ratio'), ({ sharpe }) => formatNumber(sharpe, 2)),
