@@ -62,6 +62,7 @@ def main() -> int:
             DEMO_CLOCK_WALL_START_MS=wall_ms,
             DEMO_CLOCK_SPEED=speed,
             PRICE_POLL_SECONDS=1.0,
+            SOURCE_BUDGET_SECONDS=8.0,  # this machine has to make up the years that are asked for
             LOCAL_PROVIDERS="on",
         )
         app = create_app(config)

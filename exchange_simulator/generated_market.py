@@ -1,12 +1,14 @@
 """A market made from a seed: any time since a coin's listing, any interval, always the same.
 
 Every bar is the aggregate of its 1-minute bars. Days of minutes are drawn when they are asked
-for and kept while they are in use; hours, much smaller, are drawn by the month and kept longer,
-and all bars of an hour and more are built of those. A delisted pair is seen for ever as in its last moment.
+for and kept while they are in use; hours, much smaller, are drawn some days at once and kept
+longer, and all bars of an hour and more are built of those. A delisted pair is seen for ever as
+in its last moment.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
@@ -20,8 +22,8 @@ from exchange_simulator.market import Listing, RollingDay, summarise_day
 from exchange_simulator.price_process import PriceProcess
 
 MINUTE_DAYS_KEPT = 512  # 104 kB each: two days of every coin and room for charts
-DAYS_OF_HOURS = 32  # drawn at once
-HOURS_KEPT = 1024  # 55 kB each: 90 years of hours
+DAYS_OF_HOURS = 8  # drawn at once: as many as the processor keeps at hand
+HOURS_KEPT = 4096  # 14 kB each: 90 years of hours
 
 
 class GeneratedMarket:
@@ -35,7 +37,8 @@ class GeneratedMarket:
         self._coins = {coin.listing.symbol: coin for coin in chosen}
         self._process = PriceProcess(seed)
         self._minute_day = lru_cache(maxsize=MINUTE_DAYS_KEPT)(self._draw_minute_day)
-        self._hour_days = lru_cache(maxsize=HOURS_KEPT)(self._draw_hour_days)
+        self._kept_hour_days = lru_cache(maxsize=HOURS_KEPT)(self._draw_hour_days)
+        self._drawing = threading.Lock()
 
     def listings(self, now_ms: int) -> Mapping[str, Listing]:
         """The pairs that have been listed by `now_ms`, by symbol."""
@@ -111,6 +114,11 @@ class GeneratedMarket:
         columns = self._process.minutes(coin, day)
         columns.setflags(write=False)
         return columns
+
+    def _hour_days(self, coin: Coin, stretch: int) -> Columns:
+        """Drawn once, where several ask for years of them at the same time."""
+        with self._drawing:
+            return self._kept_hour_days(coin, stretch)
 
     def _draw_hour_days(self, coin: Coin, stretch: int) -> Columns:
         minutes = self._process.minutes(coin, stretch * DAYS_OF_HOURS, DAYS_OF_HOURS)
