@@ -1,7 +1,7 @@
 /** What a language model may have remembered: the figures up to its knowledge cut-off, and after it. */
 
 import { byId, element } from './element.js';
-import { directionClass, formatNumber, formatPercent, formatTime } from './format.js';
+import { directionClass, formatNumber, formatPercent, formatTime, NOTHING } from './format.js';
 import { t } from './i18n.js';
 import { dataTable } from './table.js';
 
@@ -42,7 +42,7 @@ function partsTable() {
     key,
     label,
     number: true,
-    show: (/** @type {Row} */ { part }) => (part ? text(part) : '–'),
+    show: (/** @type {Row} */ { part }) => (part ? text(part) : NOTHING),
     className: (/** @type {Row} */ { part }) => (part ? className(part) : ''),
   });
   return dataTable(byId('knowledge'), {

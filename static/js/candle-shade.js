@@ -4,10 +4,7 @@
  * @typedef {import('lightweight-charts').ISeriesPrimitive<any>} SeriesPrimitive
  */
 
-import { tokenColorFaded } from './chart-theme.js';
-
-const TOKEN = '--amber';
-export const SHADE_OPACITY = 0.1;
+import { shadeColor } from './chart-theme.js';
 
 /** @implements {SeriesPrimitive} */
 export class CandleShade {
@@ -30,7 +27,7 @@ export class CandleShade {
   /** In the colours of now. @param {number} bars that are shaded, from the first one on */
   cover(bars) {
     this.#bars = bars;
-    this.#color = tokenColorFaded(TOKEN, SHADE_OPACITY);
+    this.#color = shadeColor();
     this.#host?.requestUpdate();
   }
 

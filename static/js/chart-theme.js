@@ -17,6 +17,9 @@ export function tokenColorFaded(token, opacity) {
   return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${opacity})`;
 }
 
+/** Behind what is shown of a stretch of time that is no evidence. */
+export const shadeColor = () => tokenColorFaded('--amber', 0.1);
+
 /** The token of the n-th series, from 0; they repeat after eight. @param {number} index */
 export const seriesToken = (index) => `--series-${(index % 8) + 1}`;
 

@@ -34,8 +34,7 @@
  * @property {() => void} destroy
  */
 
-import { SHADE_OPACITY } from './candle-shade.js';
-import { chartFont, onDisplayChange, remPixels, seriesToken, tokenColor, tokenColorFaded } from './chart-theme.js';
+import { chartFont, onDisplayChange, remPixels, seriesToken, shadeColor, tokenColor, tokenColorFaded } from './chart-theme.js';
 import { element, replaceContent, setText } from './element.js';
 import { formatMoney, formatMoneyShort, formatTime, NOTHING } from './format.js';
 import { timeTicks } from './time-axis.js';
@@ -319,7 +318,7 @@ function drawShade({ ctx, chartArea, scales }, until) {
   if (!x || until <= x.min) return;
   const right = Math.min(x.getPixelForValue(until), chartArea.right);
   ctx.save();
-  ctx.fillStyle = tokenColorFaded('--amber', SHADE_OPACITY);
+  ctx.fillStyle = shadeColor();
   ctx.fillRect(chartArea.left, chartArea.top, right - chartArea.left, chartArea.bottom - chartArea.top);
   ctx.restore();
 }
