@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -108,7 +109,11 @@ def end_workers(pool: ProcessPoolExecutor) -> None:
 
 
 def begin_worker(parent: int, log_terms: LogTerms) -> None:
-    """In a new process: log its parent's way, and end with it."""
+    """In a new process: log its parent's way, and end with it.
+
+    Ctrl-C reaches every process of a terminal: the parent answers it, and then ends this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     write_log(log_terms)
     end_with_parent(parent)
 
