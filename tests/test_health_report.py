@@ -142,10 +142,10 @@ def test_the_disk_is_nearly_full(trading_app: Flask, monkeypatch: pytest.MonkeyP
 
 def test_the_database_cannot_be_written(trading_app: Flask):
     database = services_of(trading_app).database
-    database.trouble = "It cannot be written now: database or disk is full."
-    services_of(trading_app).loop._ended.set()  # no heart-beat that finds it mended
-    assert codes(trading_app) == (503, ["database_unwritable"])
-    assert told(trading_app)[1]["database"] == {"ok": False}
+    with database._writing:  # nobody writes meanwhile, and finds it mended
+        database.trouble = "It cannot be written now: database or disk is full."
+        assert codes(trading_app) == (503, ["database_unwritable"])
+        assert told(trading_app)[1]["database"] == {"ok": False}
 
 
 def test_what_starts_the_cycles_has_died(trading_app: Flask, monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,7 @@
 """The Charts page: every interval, history, trades on the candles, and a state in its address."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.e2e
 INTERVALS = ["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d", "1w"]
 MINUTE_MS = 60_000
 FIRST_PAGE_BARS = 500
+POLL_SECONDS = 5.0  # how often live-bars.js looks where the stream is silent
 
 
 @pytest.fixture
@@ -155,20 +157,22 @@ def shown_bar(page: Page) -> datetime:
 
 def test_the_stream_moves_the_last_bar_and_appends_the_next(charts: Page):
     first = shown_bar(charts)
-    asked: list[str] = []
-    closes: set[float] = set()
     # The first bars of the stream come after the page has caught up by REST.
     eventually(charts, lambda: shown_bar(charts) > first, what="a bar of the stream")
-    charts.on("request", lambda request: asked.append(request.url))
-    started = shown_bar(charts)
+    asked: list[str] = []
+    charts.on("request", lambda request: "/api/klines" in request.url and asked.append(request.url))
 
-    def two_more_have_come() -> bool:
-        closes.add(number(charts.locator(".candle-legend").inner_text().split("C", 1)[1]))
-        return shown_bar(charts) - started >= timedelta(minutes=2)
+    def moves_for_longer_than_a_poll_waits() -> bool:
+        """Bars of the stream alone; not so where a busy machine lost some, and they are fetched."""
+        asked.clear()
+        closes, started, begun = set(), shown_bar(charts), time.monotonic()
+        while not asked and time.monotonic() - begun < POLL_SECONDS + 1:
+            closes.add(number(charts.locator(".candle-legend").inner_text().split("C", 1)[1]))
+            charts.wait_for_timeout(50)
+        moved = shown_bar(charts) - started >= timedelta(minutes=2) and len(closes) > 2
+        return moved and not asked
 
-    eventually(charts, two_more_have_come)
-    assert len(closes) > 2
-    assert [url for url in asked if "/api/klines" in url] == []
+    eventually(charts, moves_for_longer_than_a_poll_waits, seconds=60)
     expect(charts.get_by_test_id("chart-origin")).to_contain_text("Binance")
 
 
