@@ -78,6 +78,7 @@ from routes.json_errors import ErrorAnswer, handle_errors, validation_answer
 from routes.metrics import count_requests
 from routes.request_ids import number_requests
 from routes.services import EXTENSION, Services
+from routes.static_files import serve_static
 from scheduler import TradingLoop
 from secret_box import SecretBox
 from security import protect
@@ -116,6 +117,7 @@ def create_app(
         doc_prefix="/api",
         doc_url="/openapi.json",
         validate_response=check_answers,
+        static_folder=None,  # served by routes of their own
     )
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     # The library's own pages of the API have script in their markup: ours stands in their place.
@@ -128,6 +130,7 @@ def create_app(
     count_requests(app, services.metrics)
     number_requests(app)
     protect(app, services.access, HostNames(config.HOST, config.allowed_hosts))
+    serve_static(app)
     Babel(app, locale_selector=chosen_locale)
     for family in (
         routes.coins, routes.coin_groups, routes.traders, routes.models, routes.model_pools,

@@ -12,16 +12,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
-import openai
 
 from api_address import AddressRule, http_client
 from domain import LLMProvider
 from errors import TradingSystemError
 from llm_usage import Usage, cost_of, estimated_tokens
 from redaction import CUT, LEAST_LENGTH, Redactor
+
+if TYPE_CHECKING:
+    import openai
 
 LARGEST_TOKENS = 1_000_000_000
 LONGEST_ERROR = 500
@@ -150,6 +152,8 @@ class LLMClient:
         return answer
 
     def _answer_to(self, question: Question) -> LLMAnswer:
+        import openai  # not before it is needed: it takes a second to import
+
         key = (self.provider.api_url, question.model)
         options = self._options(key, question)
         try:
@@ -183,6 +187,8 @@ class LLMClient:
         return _KEY_SHAPE.sub(CUT, text)
 
     def _client(self, http: httpx2.Client, question: Question) -> openai.OpenAI:
+        import openai
+
         client = openai.OpenAI(
             api_key=self.provider.api_key or NO_KEY,
             base_url=self.provider.api_url,

@@ -17,7 +17,7 @@ PARAMETER = re.compile(r"<(?:[^>]+:)?(\w+)>")  # as in /coins/<int:coin_id>
 #: For everybody, also without having signed in. `/api/health` then tells the status alone.
 OPEN = frozenset(
     {
-        "GET /static/{filename}",
+        "GET /static/{version}/{filename}",
         "GET /favicon.ico",
         "GET /login",
         "POST /login",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from babel.messages.mofile import read_mo
-from flask import Blueprint, Response, current_app, jsonify, render_template
+from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
 from errors import NotFound
@@ -14,6 +15,7 @@ from owner_sessions import csrf_token
 from repositories import backtests, models, sweeps
 from routes.schemas import LARGEST_ID
 from routes.services import services
+from routes.static_files import keep
 from security import current_caller
 from version import VERSION
 
@@ -117,20 +119,18 @@ def api_docs() -> str:
     return render_template("api_docs.html")
 
 
-@blueprint.get("/messages/<locale>.json")
-def messages(locale: str) -> Response:
+@blueprint.get("/messages/<version>/<locale>.json")
+def messages(version: str, locale: str) -> Response:
     """The catalogue of a language, for the texts of the browser's modules."""
     if locale not in LOCALES:
         raise NotFound(f"There is no language {locale!r}.")
-    response = jsonify(_catalogue(locale))
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+    return keep(jsonify(_catalogue(locale)), version)
 
 
 @blueprint.get("/favicon.ico")
-def favicon() -> Response:
+def favicon() -> ResponseReturnValue:
     """The icon for browsers that ask here."""
-    return current_app.send_static_file("favicon.svg")
+    return redirect(url_for("static", filename="favicon.svg"))
 
 
 def _catalogue(locale: str) -> dict[str, str]:

@@ -16,7 +16,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, Playwright
 
 ROOT = Path(__file__).parent.parent
-BROWSERS = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
+BROWSERS = (
+    "chromium-headless-shell", "google-chrome", "google-chrome-stable", "chromium", "chromium-browser",
+)  # fmt: skip
 ENDING_SECONDS = 20
 
 
@@ -63,7 +65,7 @@ def demo_server(
 
 
 def launch_browser(playwright: Playwright) -> Browser:
-    """A Chrome or Chromium that is installed, else Playwright's own, without a window."""
+    """A Chromium or Chrome that is installed, else Playwright's own, without a window."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
 

@@ -330,7 +330,7 @@ def readable_paths(client: FlaskClient, model_id: int) -> list[str]:
     api = [path for path, verbs in document["paths"].items() if "get" in verbs]
     pages = [
         "/", "/models", "/models/{model_id}", "/models/{model_id}/coins", "/charts", "/coins",
-        "/backtest", "/data", "/settings", "/api/openapi.json", "/messages/zh.json",
+        "/backtest", "/data", "/settings", "/api/openapi.json", "/messages/1/zh.json",
     ]  # fmt: skip
     return [path.format(**filled) for path in [*api, *pages] if path != "/api/stream"]
 

@@ -168,11 +168,11 @@ def test_an_answer_never_holds_what_json_does_not_know(offline_app: Flask):
 
 
 def test_an_unknown_path_is_not_found(client: FlaskClient):
-    for path in ("/api/nothing", "/api/models/abc", "/api/models/-1", "/static/no.js"):
+    for path in ("/api/nothing", "/api/models/abc", "/api/models/-1", "/static/1/no.js"):
         for accept in (BROWSER, "application/json", "*/*"):
             response = client.get(path, headers={"Accept": accept})
             assert_error(response, 404, "not_found")
-    assert_error(client.get("/messages/xx.json", headers={"Accept": BROWSER}), 404, "not_found")
+    assert_error(client.get("/messages/1/xx.json", headers={"Accept": BROWSER}), 404, "not_found")
 
 
 def test_a_wrong_method_says_which_are_right(client: FlaskClient):

@@ -43,7 +43,7 @@ def test_the_loopback_is_served_by_its_names(client: FlaskClient, host: str):
         "loc alhost", "127.1", "2130706433",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["/api/version", "/", "/static/favicon.svg", "/nothing"])
+@pytest.mark.parametrize("path", ["/api/version", "/", "/static/1/favicon.svg", "/nothing"])
 def test_any_other_name_is_refused_everywhere(client: FlaskClient, host: str, path: str):
     """A page whose name was made to point at this machine must not read or write anything."""
     status, code = answer(client, path=path, headers={"Host": host})
@@ -145,12 +145,12 @@ def test_what_a_foreign_form_can_send_is_not_taken(client: FlaskClient, kind: st
         ("GET", "/api/version", 200),
         ("HEAD", "/api/version", 200),
         ("OPTIONS", "/api/version", 200),
-        ("GET", "/static/favicon.svg", 200),
-        ("GET", "/messages/zh.json", 200),
+        ("GET", "/static/1/favicon.svg", 200),
+        ("GET", "/messages/1/zh.json", 200),
         ("GET", "/api/openapi.json", 200),
         ("GET", "/nothing", 404),
         ("GET", "/api/models/999", 404),
-        ("GET", "/static/nothing.js", 404),
+        ("GET", "/static/1/nothing.js", 404),
         ("DELETE", "/api/version", 405),
         ("PUT", "/api/settings", 400),
         ("GET", "/api/klines/BTC", 503),
@@ -181,7 +181,7 @@ def test_a_refused_request_and_a_bug_have_the_headers_too(app_config: Config, of
 def test_answers_of_the_api_are_not_kept(client: FlaskClient):
     assert client.get("/api/version").headers["Cache-Control"] == "no-store"
     assert client.get("/api/nothing").headers["Cache-Control"] == "no-store"
-    assert "no-store" not in client.get("/static/favicon.svg").headers.get("Cache-Control", "")
+    assert "no-store" not in client.get("/static/1/favicon.svg").headers.get("Cache-Control", "")
 
 
 def test_the_policy_allows_no_inline_script_and_no_frame():

@@ -11,7 +11,7 @@ const messages = locale === 'en' ? {} : await fetchMessages();
 /** @returns {Promise<Record<string, string>>} */
 async function fetchMessages() {
   try {
-    const response = await fetch(`/messages/${locale}.json`);
+    const response = await fetch(document.documentElement.dataset['messages'] ?? '');
     return response.ok ? await response.json() : {};
   } catch {
     return {}; // the page in English is better than no page

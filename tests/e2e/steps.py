@@ -23,7 +23,8 @@ COUNT_COLOURS = """(canvas) => {
 ONE_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 #: Where on the page a candle chart has its markers.
 MARKER_POINTS = """async (plot) => {
-  const { candleChartOn } = await import('/static/js/candle-chart.js');
+  const files = document.querySelector('link[rel=icon]').href.replace('favicon.svg', '');
+  const { candleChartOn } = await import(`${files}js/candle-chart.js`);
   const { left, top, width } = plot.getBoundingClientRect();
   return candleChartOn(plot).marks.points()
     .filter(({ x }) => 0 < x && x < width)

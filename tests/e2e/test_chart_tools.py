@@ -13,16 +13,18 @@ from e2e.steps import ONE_FRAME, eventually, expect_live, number
 pytestmark = pytest.mark.e2e
 
 CHART = """async (plot) => {
-  const { candleChartOn } = await import('/static/js/candle-chart.js');
+  const files = document.querySelector('link[rel=icon]').href.replace('favicon.svg', '');
+  const { candleChartOn } = await import(`${files}js/candle-chart.js`);
   return candleChartOn(plot);
 }"""
 #: From the same closes, as the strategies compute them and as the chart does.
 INDICATORS = """async () => {
+  const files = document.querySelector('link[rel=icon]').href.replace('favicon.svg', '');
   const names = 'sma_20,ema_50,bollinger_20,rsi_14,macd';
   const bars = await (await fetch(`/api/klines/BTC?interval=4h&limit=1000&indicators=${names}`)).json();
   const closes = Float64Array.from(bars, ({ close }) => close);
   const { simpleAverage, exponentialAverage, bollingerBands, relativeStrength, macd } =
-    await import('/static/js/indicators.js');
+    await import(`${files}js/indicators.js`);
   const { lower, middle, upper } = bollingerBands(closes, 20, 2);
   const { line, signal, histogram } = macd(closes, 12, 26, 9);
   const computed = {
