@@ -29,6 +29,14 @@ def strategy() -> Strategy:
     return made
 
 
+@pytest.mark.parametrize(
+    "name", ["README.md", "Makefile", "Dockerfile", "deploy/ai-crypto-trading.service", "demo.py"]
+)
+def test_nothing_that_it_starts_is_in_debug_mode(name: str):
+    text = (ROOT / name).read_text("utf-8")
+    assert re.search(r"--debug|FLASK_DEBUG|debug=True|app\.run\(|--app app run", text) is None
+
+
 def klines(closes: list[float]) -> KlineSeries:
     close = np.array(closes)
     times = np.arange(len(closes), dtype=np.int64) * HOUR_MS

@@ -184,6 +184,13 @@ def test_answers_of_the_api_are_not_kept(client: FlaskClient):
     assert "no-store" not in client.get("/static/1/favicon.svg").headers.get("Cache-Control", "")
 
 
+def test_no_type_is_guessed_and_nothing_told_to_other_sites():
+    assert SECURITY_HEADERS["X-Content-Type-Options"] == "nosniff"
+    assert SECURITY_HEADERS["Referrer-Policy"] == "same-origin"
+    for name in ("Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"):
+        assert SECURITY_HEADERS[name] == "same-origin"
+
+
 def test_the_policy_allows_no_inline_script_and_no_frame():
     policy = dict(rule.split(" ", 1) for rule in CONTENT_SECURITY_POLICY.split("; "))
     assert policy["default-src"] == "'none'"
