@@ -46,9 +46,9 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.kline_tiers
 
-## 200 kills of processes at work, every fault of the sources; writes docs/faults.md
+## Kills of processes at work, every fault of the sources; LONG=1 is the full measure, into docs/faults.md
 faults: $(VENV)/dev.stamp
-	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.faults $(if $(LONG),--long)
 
 ## Eight hours of streams in five minutes, with every trouble they can have
 soak: $(VENV)/dev.stamp
