@@ -34,12 +34,18 @@ FIGURES = (
     "return_percentage", "sharpe", "calmar", "max_drawdown", "total_trades", "total_fees",
     "deflated_sharpe",
 )  # fmt: skip
-SEARCH_TERMS = tuple(name for name in SearchTerms.model_fields if name != "ranges")
+#: The terms of a search by their options; a run has a seed of its own.
+SEARCH_TERMS = {
+    "search_seed" if name == "seed" else name: name
+    for name in SearchTerms.model_fields
+    if name != "ranges"
+}
 
 
 @click.command("sweep")
 @request_options(BacktestRequest, without=("wait",))
-@request_options(SearchTerms, without=("ranges",))
+@request_options(SearchTerms, without=("ranges", "seed"))
+@click.option("--search-seed", metavar="VALUE", help="Of a random search")
 @click.option("--range", "ranges", multiple=True, required=True, metavar="NAME=VALUES",
               help="fast=5:30:5 (low, high, step), kind=sma,ema, or kind alone for all of it")  # fmt: skip
 @click.option("--backtest", "backtest_id", type=int, metavar="ID",
@@ -83,7 +89,9 @@ def _request(
     is_run = backtest_id is None
     if not is_run and any(text is not None for text in run_terms.values()):
         raise click.UsageError("--backtest takes no term of a run.")
-    terms = {name: given[name] for name in SEARCH_TERMS if given[name] is not None}
+    terms = {
+        name: given[option] for option, name in SEARCH_TERMS.items() if given[option] is not None
+    }
     run = read_request(BacktestRequest, run_terms) if is_run else None
     try:
         return SweepRequest(

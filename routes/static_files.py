@@ -7,7 +7,10 @@ open page has it after an upgrade, gives what there is now, to be asked for agai
 from __future__ import annotations
 
 import hashlib
+import posixpath
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ STATIC = "static"
 MESSAGES = "pages.messages"
 EXTENSION = "pages-version"
 KEPT_SECONDS = 365 * 86_400
+#: Where `import` and `export … from` statements import by a relative address.
+IMPORTED = re.compile(r"""(?:\bfrom|^import)\s*['"](\.{1,2}/[^'"]+)['"]""", re.MULTILINE)
 
 
 def serve_static(app: Flask) -> None:
@@ -33,7 +38,28 @@ def serve_static(app: Flask) -> None:
         if endpoint in (STATIC, MESSAGES):
             values.setdefault("version", version)
 
+    app.add_template_global(imported_modules)
     app.add_url_rule("/static/<version>/<path:filename>", STATIC, static_file)
+
+
+def imported_modules(*names: str) -> list[str]:
+    """These modules of static/js and all that they import, by their names in static/.
+
+    A page that names them lets the browser ask for all at once. Otherwise it learns of each when
+    it has read the one that imports it.
+    """
+    return _imported(Path(current_app.root_path, "static"), names)
+
+
+@lru_cache
+def _imported(static: Path, names: tuple[str, ...]) -> list[str]:
+    found = [f"js/{name}.js" for name in names]
+    for module in found:  # grows meanwhile
+        for address in IMPORTED.findall((static / module).read_text("utf-8")):
+            imported = posixpath.normpath(posixpath.join(posixpath.dirname(module), address))
+            if imported not in found:
+                found.append(imported)
+    return found
 
 
 def version_of(paths: Iterable[Path]) -> str:

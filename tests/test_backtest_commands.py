@@ -13,6 +13,7 @@ from test_backtest_audit import TomorrowsClose
 
 import backtest_commands
 from domain import Interval, KlineSeries
+from repositories import sweeps
 from routes.services import EXTENSION, Services
 from strategies import make_trader
 from trading_prompt import Prompt
@@ -181,6 +182,15 @@ def test_a_search_prints_the_best_first_and_writes_all(app: Flask, tmp_path: Pat
     rows = file.read_text("utf-8").splitlines()
     assert len(rows) == 9
     assert rows[1].split(",")[:3] == shown[0][:3]
+
+
+def test_a_run_and_its_search_have_seeds_of_their_own(app: Flask, services: Services):
+    chance = ["--search", "random", "--samples", 3, "--search-seed", 9, "--seed", 5]
+    done = run(app, *SWEEP, *chance)
+    assert done.exit_code == 0, done.output
+    config = sweeps.get(services.database.connection, 1).config
+    assert (config["search"], config["samples"], config["seed"]) == ("random", 3, 9)
+    assert config["run"]["seed"] == 5
 
 
 @pytest.mark.parametrize(

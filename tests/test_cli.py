@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -49,6 +50,22 @@ def database(app: Flask) -> Database:
 
 
 # ---------------------------------------------------------------------------------------- db
+
+
+def leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from leaves(inner, f"{path} {name}".strip())
+    else:
+        yield path, command
+
+
+def test_no_command_has_an_option_twice(app: Flask):
+    found = dict(leaves(app.cli, ""))
+    assert len(found) > 20
+    for path, command in found.items():
+        names = [name for option in command.params for name in option.opts]
+        assert len(set(names)) == len(names), path
 
 
 def test_upgrade_applies_each_migration_once(app: Flask):

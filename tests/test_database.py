@@ -429,7 +429,7 @@ def count_up(database: Database) -> None:
 def test_a_backup_taken_while_others_write_is_of_one_moment(database: Database, tmp_path: Path):
     database.upgrade()
     database.connection.execute("CREATE TABLE pairs (side TEXT, number INTEGER)")
-    ended = threading.Event()
+    ended, has_written = threading.Event(), threading.Event()
 
     def write() -> None:
         number = 0
@@ -438,6 +438,7 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(database: Database, 
             with database.transaction() as connection:
                 for side in ("left", "right"):
                     connection.execute("INSERT INTO pairs VALUES (?, ?)", (side, number))
+            has_written.set()
         database.close()
 
     writer = threading.Thread(target=write)
@@ -445,6 +446,8 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(database: Database, 
     counts = []
     try:
         for turn in range(5):
+            has_written.clear()
+            assert has_written.wait(30)
             copy = sqlite3.connect(database.backup(tmp_path / f"copy-{turn}.db"))
             assert copy.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
             sides = copy.execute("SELECT side, COUNT(*) FROM pairs GROUP BY side").fetchall()
@@ -454,7 +457,7 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(database: Database, 
         ended.set()
         writer.join()
     assert all(count.get("left") == count.get("right") for count in counts)
-    assert (counts[0].get("left") or 0) < (counts[-1]["left"])
+    assert counts[0]["left"] < counts[-1]["left"]
 
 
 def test_a_backup_that_cannot_be_made_leaves_nothing(database: Database, tmp_path: Path):

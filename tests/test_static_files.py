@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from flask import Flask
@@ -81,3 +82,16 @@ def test_the_version_is_of_names_and_contents(tmp_path: Path):
         versions.append(version_of(tmp_path.iterdir()))
     assert versions[0] == versions[3]
     assert len(set(versions)) == 3
+
+
+@pytest.mark.parametrize("path", ["/", "/charts", "/login"])
+def test_a_page_names_every_module_that_it_needs_once(client: FlaskClient, path: str):
+    page = client.get(path).text
+    named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
+    started = re.findall(r'<script type="module" src="([^"]+)">', page)
+    assert set(started) <= set(named)
+    assert len(set(named)) == len(named)
+    for address in named:
+        text = client.get(address).text
+        for imported in re.findall(r"from '(\.[^']+)';", text):
+            assert urljoin(address, imported) in named, (address, imported)
