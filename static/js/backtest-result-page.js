@@ -124,10 +124,10 @@ function showReport(run, name) {
   replaceContent(byId('warnings'), ...report['warnings'].map((/** @type {import('./backtest-warnings.js').ReportWarning} */ warning) => element('li', { class: 'notice notice-warn' }, warningText(warning))));
   showMetrics(report['summary']);
   const knownUntil = showKnowledge(report['knowledge']) ?? -Infinity;
+  showTrades(run.config, report, knownUntil); // first, as it fetches candles
   const curves = backtestCurves();
   curves.show(report['account_values']);
   curves.shadeUntil(knownUntil);
-  showTrades(run.config, report, knownUntil);
   showTables(run.config, report, name);
   document.addEventListener('displaychange', () => showTables(run.config, report, name));
 }
@@ -170,7 +170,6 @@ function showTrades(config, report, knownUntil) {
   let selected = null;
 
   const shown = trips.slice(-MOST_ROWS);
-  table.update(shown);
   if (shown.length < trips.length) {
     setText(byId('trades-note'), t('The last %(shown)s of %(all)s; the CSV file has all.', { shown: formatNumber(shown.length), all: formatNumber(trips.length) }));
   }
@@ -218,7 +217,8 @@ function showTrades(config, report, knownUntil) {
     table.update(shown);
     select(selected);
   });
-  showCoin(trips.at(-1)?.coin ?? config['coins'][0]);
+  showCoin(trips.at(-1)?.coin ?? config['coins'][0]); // its candles come while the rows are made
+  table.update(shown);
 }
 
 function tripTable() {
