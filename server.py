@@ -16,6 +16,7 @@ from waitress.server import create_server
 
 from config import LOOPBACK_HOSTS, Config
 from errors import Conflict, PasswordNeeded
+from few_at_once import FewAtOnce
 from log_lines import log_what_nobody_caught
 from repositories import stored_secrets
 from repositories.providers import seal_plain_keys
@@ -24,6 +25,8 @@ from routes.services import EXTENSION, Services
 PROXY_HEADERS = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
 # A browser keeps six open for each of its pages; at the limit nobody else is answered at all.
 CONNECTIONS = 500
+WORKED_ON_AT_ONCE = 2  # one that has the interpreter's lock, and one that reads or writes meanwhile
+PATIENCE_SECONDS = 0.25
 LARGEST_REQUEST_BYTES = 220_000_000  # an upload of candles; the app holds the others to 1 MB
 
 log = logging.getLogger(__name__)
@@ -103,7 +106,7 @@ def _command(config: Config) -> str:
 def _listening(app: Flask, config: Config) -> Any:
     try:
         return create_server(
-            app,
+            FewAtOnce(app, WORKED_ON_AT_ONCE, PATIENCE_SECONDS),
             host=config.HOST,
             port=config.PORT,
             threads=config.SERVER_THREADS,

@@ -36,6 +36,7 @@ PATHS = (
     "/api/coins",
     "/api/leaderboard",
 )
+BROWSER_CONNECTIONS = 3  # its stream, and what it asks for besides
 WARM_UP_SECONDS = 20.0
 LONGEST_WAIT_SECONDS = 20.0
 MEMORY_LOOKS = 5
@@ -64,7 +65,7 @@ async def measure(
     load = Load()
     async with aiohttp.ClientSession(
         address,
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=aiohttp.TCPConnector(limit=BROWSER_CONNECTIONS * browsers),
         cookie_jar=aiohttp.CookieJar(unsafe=True),  # of an address without a name
         timeout=aiohttp.ClientTimeout(total=LONGEST_WAIT_SECONDS),
     ) as session:
@@ -187,7 +188,7 @@ def main() -> None:
                 seconds=asked.minutes * 60,
             )
         )
-    print("\n".join(lines(load)))
+        print("\n".join(lines(load)), flush=True)
 
 
 if __name__ == "__main__":
